@@ -1,0 +1,111 @@
+package elasticachesim
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/snapwarden/snapwarden/backup/awssim"
+)
+
+// AutomaticSnapshot acts as ElastiCache does in the snapshot window: it begins an automatic snapshot of a cluster, of a group with cluster
+// mode enabled, or of the primary of another group, and gives its name. The source is snapshotting meanwhile. Retention is not simulated:
+// the snapshot stays until its source is deleted.
+func (s *ElastiCache) AutomaticSnapshot(w *awssim.World, account, region, source string) (name string, err error) {
+	w.Do(account, region, func(r *awssim.Request) {
+		p := s.at(r)
+		from, found := p.sourceNamed(source, r.Now)
+		if !found {
+			err = fmt.Errorf("elasticachesim: no cluster or replication group %q", source)
+			return
+		}
+		name = fmt.Sprintf("automatic.%s-%s", source, r.Now.UTC().Format("2006-01-02-15-04"))
+		if _, taken := p.snapshots.live(name, r.Now); taken {
+			err = fmt.Errorf("elasticachesim: there is a snapshot %q", name)
+			return
+		}
+		s.record(r, p, name, from, r.Took("snapshot/"+name, snapshotMedian, spread)).automated = true
+	})
+	return name, err
+}
+
+func (p *regional) sourceNamed(id string, t time.Time) (source, bool) {
+	if g, ok := p.groups.live(id, t); ok {
+		return p.sourceOfGroup(g, t), true
+	}
+	if c, ok := p.clusters.live(id, t); ok {
+		return source{cluster: c}, true
+	}
+	return source{}, false
+}
+
+// AddSnapshots puts finished manual snapshots of a cluster or group into the World, without calls, quota or time: for worlds with many. Their
+// data is from the time of the call. The names must be free and valid.
+func (s *ElastiCache) AddSnapshots(w *awssim.World, account, region, source string, tags map[string]string, names ...string) (err error) {
+	w.Do(account, region, func(r *awssim.Request) {
+		p := s.at(r)
+		from, found := p.sourceNamed(source, r.Now)
+		if !found {
+			err = fmt.Errorf("elasticachesim: no cluster or replication group %q", source)
+			return
+		}
+		for _, name := range names {
+			if _, taken := p.snapshots.live(name, r.Now); taken {
+				err = fmt.Errorf("elasticachesim: there is a snapshot %q", name)
+				return
+			}
+			snap := s.record(r, p, name, from, 0)
+			snap.lag = 0
+			snap.tags = []tagging{{r.Now, maps.Clone(tags)}}
+		}
+	})
+	return err
+}
+
+// Hold keeps the cluster, group or snapshot with the given id in a status for a time (of the World, so it is divided by its speed), whatever
+// it would be otherwise: "modifying", "copying", or a word that nobody has heard of. Several things of one id are all held.
+func (s *ElastiCache) Hold(w *awssim.World, account, region, id, status string, d time.Duration) (err error) {
+	w.Do(account, region, func(r *awssim.Request) {
+		p := s.at(r)
+		h := hold{span{r.Now, r.Now.Add(r.Scale(d))}, status}
+		any := false
+		if x, ok := p.groups.live(id, r.Now); ok {
+			x.holds, any = append(x.holds, h), true
+		}
+		if x, ok := p.clusters.live(id, r.Now); ok {
+			x.holds, any = append(x.holds, h), true
+		}
+		if x, ok := p.snapshots.live(id, r.Now); ok {
+			x.holds, any = append(x.holds, h), true
+		}
+		if !any {
+			err = fmt.Errorf("elasticachesim: nothing is called %q", id)
+		}
+	})
+	return err
+}
+
+// Failover makes another member the primary of a group with cluster mode disabled, as AWS does when a primary fails.
+func (s *ElastiCache) Failover(w *awssim.World, account, region, group, member string) (err error) {
+	w.Do(account, region, func(r *awssim.Request) {
+		g, ok := s.at(r).groups.live(group, r.Now)
+		if !ok || g.clusterMode {
+			err = fmt.Errorf("elasticachesim: no replication group %q with cluster mode disabled", group)
+			return
+		}
+		for i, c := range g.shards[0].members {
+			if c.id == member {
+				g.roles = append(g.roles, role{r.Now, i})
+				return
+			}
+		}
+		err = fmt.Errorf("elasticachesim: %q has no member %q", group, member)
+	})
+	return err
+}
+
+// AddParameterGroup makes a cache parameter group known; those whose names begin with "default." always are. clusterEnabled tells whether it
+// switches cluster mode on.
+func (s *ElastiCache) AddParameterGroup(w *awssim.World, account, region, name string, clusterEnabled bool) {
+	w.Do(account, region, func(r *awssim.Request) { s.at(r).parameterGroups[name] = clusterEnabled })
+}

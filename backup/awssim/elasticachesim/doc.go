@@ -1,0 +1,68 @@
+// Package elasticachesim simulates the part of Amazon ElastiCache that backups need: replication groups and cache clusters of Redis OSS and
+// Valkey, Memcached clusters (which can not be snapshotted), snapshots, restores, tags and subnet groups.
+//
+//	cache := elasticachesim.Service()
+//	world := awssim.New(cache)
+//	client := elasticache.NewFromConfig(world.Config("111122223333", "eu-west-1"))
+//
+// What is simulated, and where it comes from. UNVERIFIED marks what no public source states; the simulation then takes the stricter way, so
+// that what works on it does not depend on it.
+//
+// Names and identifiers
+//   - Identifiers and snapshot names are stored in lower case and compared without regard to case. Source: ElastiCache API, CreateSnapshot,
+//     CreateReplicationGroup, CreateCacheCluster.
+//   - A name has 1 to 40 letters, digits and hyphens (a cluster's 50), begins with a letter, does not end in a hyphen and has no two
+//     hyphens in a row; otherwise InvalidParameterValue. For snapshot names the user guide says so (Making manual backups) and the API
+//     states no pattern: whether longer names pass is UNVERIFIED, and they are refused here.
+//   - Member clusters are <group>-001 and so on, or <group>-0001-001 with cluster mode enabled. Source: ElastiCache User Guide, Backups.
+//   - A name is free again only when what had it is gone, not while it is being deleted. UNVERIFIED.
+//
+// Snapshots
+//   - CreateSnapshot takes exactly one of CacheClusterId and ReplicationGroupId, otherwise InvalidParameterCombination. CacheClusterId is
+//     for single clusters and members of groups with cluster mode disabled, ReplicationGroupId for groups with cluster mode enabled.
+//     Source: User Guide, Making manual backups. Whether ReplicationGroupId is accepted for a group with cluster mode disabled is
+//     UNVERIFIED, and it is refused here with InvalidParameterCombination, as is a member of a group with cluster mode enabled.
+//   - Memcached and cache.t1.micro: SnapshotFeatureNotSupportedFault. Source: the SDK's elasticache/types/errors.go.
+//   - A taken name: SnapshotAlreadyExistsFault. A cluster or group that is not available: InvalidCacheClusterState or
+//     InvalidReplicationGroupState. Source: ElastiCache API, CreateSnapshot. The order of the checks is UNVERIFIED.
+//   - 20 manual snapshots per node in any 24 hours, then SnapshotQuotaExceededFault. Source: User Guide, Backups. That failed and deleted
+//     snapshots count, and that a snapshot of a group counts on one node of each shard, is UNVERIFIED.
+//   - While a snapshot is made its status is creating, and the cluster's and group's status is snapshotting; then it is available, or
+//     failed. Source: API, types Snapshot, CacheCluster, ReplicationGroup; failed: User Guide, Amazon SNS events. The median is 150 s.
+//   - A snapshot of a member of a group with cluster mode disabled names CacheClusterId and no ReplicationGroupId, with one NodeSnapshot
+//     that has a CacheNodeId; one of a group with cluster mode enabled names ReplicationGroupId and NumNodeGroups, with a NodeSnapshot for
+//     each shard. SnapshotCreateTime and CacheSize are there only once the snapshot is available. Source: AWS CLI Reference, the examples of
+//     describe-snapshots and create-snapshot; that no time is given earlier is UNVERIFIED.
+//   - DescribeSnapshots filters by name, cluster, group and source (user, system), in pages of 20 to 50. A missing name gives
+//     SnapshotNotFoundFault, or an empty list after EmptyWhenMissing. Node groups' configuration only with ShowNodeGroupConfig.
+//   - DeleteSnapshot works on available and failed snapshots, otherwise InvalidSnapshotState; automatic snapshots are refused with the same
+//     code (UNVERIFIED). The status is deleting for a while, then the snapshot is gone.
+//   - Automatic snapshots are called automatic.<cluster>-2006-01-02-15-04 and go with their cluster; manual ones stay. Source: User Guide,
+//     Scheduling automatic backups.
+//
+// Restores
+//   - CreateReplicationGroup and CreateCacheCluster with SnapshotName make a new group or cluster; the snapshot's status is restoring
+//     meanwhile. Source: API, CreateReplicationGroup. A snapshot that is not available is refused with InvalidParameterValue, an unknown one
+//     with SnapshotNotFoundFault (both codes UNVERIFIED).
+//   - Another engine, a lower engine version, cluster mode enabled to disabled, and a data tiering snapshot (r6gd) to another family of nodes
+//     are refused with InvalidParameterCombination. Source for the rules: User Guide, Restoring from a backup, and Data tiering; the code is
+//     UNVERIFIED, and so is whether Redis OSS may become Valkey, which is refused here.
+//   - r6gd nodes need DataTieringEnabled, and only replication groups have it. Source: API, CreateReplicationGroup.
+//   - What fails to be created is create-failed (a group) or restore-failed (a cluster). The median of a creation is 10 minutes.
+//   - Without SecurityGroupIds a cluster is in its VPC's default security group; without a subnet group in "default". UNVERIFIED.
+//
+// Groups and clusters
+//   - Node groups, endpoints and roles are given once the group is available; CurrentRole only with cluster mode disabled. Endpoints:
+//     configuration with cluster mode enabled, primary and reader otherwise, and one for each node. Source: API, types ReplicationGroup and
+//     NodeGroupMember. That none is given while creating is UNVERIFIED.
+//   - Deleting needs the status available (or a failed one); otherwise InvalidReplicationGroupState or InvalidCacheClusterState. A final
+//     snapshot is taken of the primary, and the deletion follows it. Source: API, DeleteReplicationGroup.
+//   - 300 nodes in a Region and 90 in a group. Source: User Guide, Quotas.
+//
+// Everything
+//   - Tags: at most 50, keys that begin with aws: are refused. Tags of a group are given to its members. Source: API, AddTagsToResource,
+//     CreateReplicationGroup.
+//   - AWS publishes no request rate; here it is a burst of 20 and 5 a second for all operations together, then Throttling with "Rate
+//     exceeded" and status 400. UNVERIFIED.
+//   - Not simulated: adding replicas or primaries to groups, RetainPrimaryCluster, seeding from S3, serverless caches, global datastores.
+package elasticachesim

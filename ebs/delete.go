@@ -1,0 +1,201 @@
+package ebs
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/internal/awscall"
+)
+
+// DeleteOptions are the settings of a deletion.
+type DeleteOptions struct {
+	// AllowForeign also deletes a snapshot whose owner tag is not Spec.Owner, or that has none.
+	AllowForeign bool
+}
+
+// OptionsFor makes DeleteOptions usable as backup.Spec.Options.
+func (DeleteOptions) OptionsFor() (string, backup.Action) { return Kind, backup.ActionDelete }
+
+// The stages of a deletion.
+const (
+	stageLook   = "look"   // the recovery point is looked at
+	stageDelete = "delete" // it may be deleted
+	stageGone   = "gone"   // it is seen gone
+)
+
+type deleteState struct {
+	AllowForeign bool     `json:"f,omitempty"`
+	Snapshots    []string `json:"s,omitempty"`
+	// Lost is since when nothing was found.
+	Lost time.Time `json:"l,omitzero"`
+}
+
+// StartDelete makes the Operation that deletes a snapshot, or a set with all its members. Spec.Options may be DeleteOptions.
+func (s *Strategy) StartDelete(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
+	op, err := s.begin(backup.ActionDelete, point, spec, TypeSnapshot, TypeSet)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	var st deleteState
+	if spec.Options != nil {
+		o, ok := spec.Options.(DeleteOptions)
+		if !ok {
+			return backup.Operation{}, invalid(op.Action, point, "use ebs.DeleteOptions, not a pointer to it", "options of type %T", spec.Options)
+		}
+		st.AllowForeign = o.AllowForeign
+	}
+	op.Stage = stageLook
+	return op, op.SetState(st)
+}
+
+func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.Operation) (backup.Operation, error) {
+	var st deleteState
+	if err := op.GetState(&st); err != nil {
+		return op, err
+	}
+	switch op.Stage {
+	case stageLook:
+		return s.lookDelete(ctx, c, op, st)
+	case stageDelete:
+		if op.Intent() == backup.ReadOnly {
+			return op, nil
+		}
+		// Deleting by id repeats harmlessly: EC2 never gives an id twice. What was seen is checked again on fresh data first.
+		found, err := s.byID(ctx, c, op.Ref, st.Snapshots)
+		if err != nil {
+			return op, err
+		}
+		for _, x := range found {
+			if refused := s.mayDelete(op, st, x); refused != nil {
+				s.remaining(&op, found)
+				op.Fail(refused)
+				return op, nil
+			}
+		}
+		if done, err := s.deleteAll(ctx, c, &op, st.Snapshots); err != nil || !done {
+			return op, err
+		}
+		op.To(stageGone, "")
+		op.PollIn(s.opts.PollMin)
+		return op, nil
+	case stageGone:
+		found, err := s.byID(ctx, c, op.Ref, st.Snapshots)
+		if err != nil {
+			return op, err
+		}
+		for id, x := range found {
+			if x.State == ec2types.SnapshotStateRecoverable || x.State == ec2types.SnapshotStateRecovering {
+				delete(found, id)
+			}
+		}
+		switch {
+		case len(found) == 0:
+			op.Succeed()
+		case time.Since(op.Since) < s.opts.Settle:
+			s.wait(&op)
+		default:
+			// A listing may lag; after this long the calls are made again, until the deadline.
+			op.To(stageDelete, "DeleteSnapshot")
+		}
+		return op, nil
+	}
+	return op, failure(op, "delete", backup.ErrInvalid, "the operation was changed, or a newer release wrote it", "unknown stage %q", op.Stage)
+}
+
+// lookDelete finds the members and refuses what must not be deleted.
+func (s *Strategy) lookDelete(ctx context.Context, c *awsec2.Client, op backup.Operation, st deleteState) (backup.Operation, error) {
+	members, err := s.members(ctx, c, op.Ref)
+	if err != nil {
+		return op, err
+	}
+	if len(members) == 0 || short(op.Ref, members) {
+		if st.Lost.IsZero() {
+			st.Lost = time.Now().UTC().Round(0)
+			if err := op.SetState(st); err != nil {
+				return op, err
+			}
+		}
+		if time.Since(st.Lost) < s.opts.Settle {
+			s.wait(&op)
+			return op, nil
+		}
+		if len(members) == 0 {
+			op.Fail(failure(op, "delete", backup.ErrNotFound, "check the id, the account and the Region; it may have been deleted already", "no such recovery point"))
+			return op, nil
+		}
+		op.Find(backup.Finding{ID: "ebs.short-set", Severity: backup.SeverityWarning, Ref: op.Ref,
+			Message: strconv.Itoa(len(members)) + " members of the set were found, fewer than it was made with; those are deleted"})
+	}
+	st.Snapshots = nil
+	for _, x := range members {
+		if refused := s.mayDelete(op, st, x); refused != nil {
+			op.Fail(refused)
+			return op, nil
+		}
+		st.Snapshots = append(st.Snapshots, aws.ToString(x.SnapshotId))
+	}
+	slices.Sort(st.Snapshots)
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	op.To(stageDelete, "DeleteSnapshot")
+	return op, nil
+}
+
+// mayDelete says why a snapshot must not be deleted, or nothing.
+func (s *Strategy) mayDelete(op backup.Operation, st deleteState, x ec2types.Snapshot) error {
+	tags := tagMap(x.Tags)
+	id := aws.ToString(x.SnapshotId)
+	if tags["aws:backup:source-resource"] != "" {
+		return failure(op, "delete", backup.ErrUnsupported, "delete its recovery point in AWS Backup", "AWS Backup owns snapshot %s", id)
+	}
+	if o := aws.ToString(x.OwnerId); o != op.Ref.Account {
+		return failure(op, "delete", backup.ErrDenied, "only its owner can delete it", "snapshot %s belongs to account %s", id, o)
+	}
+	if owner := tags[backup.TagOwner]; owner != op.Owner && !st.AllowForeign {
+		return failure(op, "delete", backup.ErrConflict, "set Spec.Owner to the owner, or DeleteOptions.AllowForeign if it is really yours to delete",
+			"snapshot %s has the owner %q and not %q", id, owner, op.Owner)
+	}
+	return nil
+}
+
+func (s *Strategy) remaining(op *backup.Operation, found map[string]ec2types.Snapshot) {
+	for id := range found {
+		op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, id))
+	}
+	slices.SortFunc(op.Points, func(a, b backup.Ref) int { return cmpRef(a, b) })
+}
+
+// deleteAll deletes by id, one after the other, for as long as the Step has time; it is repeated until all were deleted. A refusal that will
+// not pass fails the Operation, with what remains in Points; then, and when something is left to do, the answer is false.
+func (s *Strategy) deleteAll(ctx context.Context, c *awsec2.Client, op *backup.Operation, ids []string) (bool, error) {
+	for i, id := range ids {
+		id := id
+		_, err := c.DeleteSnapshot(ctx, &awsec2.DeleteSnapshotInput{SnapshotId: &id}, s.changing)
+		if err == nil {
+			continue
+		}
+		v := table.Classify(err)
+		if v.Code == backup.ErrNotFound {
+			continue
+		}
+		failed := v.Error(Kind, "DeleteSnapshot", op.Ref, err)
+		if v.Class == awscall.Permanent {
+			op.Points = nil
+			for _, left := range ids[i:] {
+				op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, left))
+			}
+			op.Fail(failed)
+			return false, nil
+		}
+		return false, failed
+	}
+	return true, nil
+}

@@ -1,0 +1,242 @@
+package ebs
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/snapwarden/snapwarden/backup"
+)
+
+func cmpRef(a, b backup.Ref) int {
+	return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
+}
+
+// place is a Ref without an id, for choosing a client.
+func place(q backup.Query) backup.Ref {
+	return backup.Ref{Type: "query", Account: q.Account, Region: q.Region, ID: "-"}
+}
+
+// members gives the snapshots of a recovery point, as far as they are visible.
+func (s *Strategy) members(ctx context.Context, c *awsec2.Client, point backup.Ref) ([]ec2types.Snapshot, error) {
+	f := filter("snapshot-id", point.ID)
+	if point.Type == TypeSet {
+		f = filter("tag:"+TagSet, point.ID)
+	}
+	return collect(snapshots(ctx, c, point, f))
+}
+
+// short reports whether fewer members are visible than the set was made with.
+func short(point backup.Ref, members []ec2types.Snapshot) bool {
+	if point.Type != TypeSet || len(members) == 0 {
+		return false
+	}
+	n, err := strconv.Atoi(tagMap(members[0].Tags)[TagMembers])
+	return err == nil && len(members) < n
+}
+
+// List yields recovery points: sets that this package made as one each, and all other snapshots of the account one by one. A set is
+// yielded when its last member was read.
+func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.RecoveryPoint, error] {
+	return func(yield func(backup.RecoveryPoint, error) bool) {
+		fail := func(err error) { yield(backup.RecoveryPoint{}, err) }
+		r := place(q)
+		filters, err := s.listFilters(q)
+		if err != nil {
+			fail(err)
+			return
+		}
+		c, err := s.client(ctx, r)
+		if err != nil {
+			fail(err)
+			return
+		}
+		want := func(t string) bool { return len(q.Types) == 0 || slices.Contains(q.Types, t) }
+		sets := map[string][]ec2types.Snapshot{}
+		var order []string
+		for x, err := range snapshots(ctx, c, r, filters...) {
+			if err != nil {
+				fail(err)
+				return
+			}
+			set := tagMap(x.Tags)[TagSet]
+			if set == "" || q.Point.Type == TypeSnapshot {
+				if want(TypeSnapshot) && !yield(single(r, x), nil) {
+					return
+				}
+				continue
+			}
+			if sets[set] == nil {
+				order = append(order, set)
+			}
+			sets[set] = append(sets[set], x)
+			if !short(backup.Ref{Type: TypeSet}, sets[set]) {
+				if want(TypeSet) && !yield(setPoint(r, set, sets[set]), nil) {
+					return
+				}
+				sets[set] = nil
+			}
+		}
+		for _, id := range order {
+			if len(sets[id]) > 0 && want(TypeSet) && !yield(setPoint(r, id, sets[id]), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Strategy) listFilters(q backup.Query) ([]ec2types.Filter, error) {
+	var filters []ec2types.Filter
+	for _, t := range q.Types {
+		if t != TypeSnapshot && t != TypeSet {
+			return nil, invalid("list", place(q), "the types of recovery points are ebs.TypeSnapshot and ebs.TypeSet", "the type %q", t)
+		}
+	}
+	for k, v := range q.Tags {
+		if v == "" {
+			filters = append(filters, filter("tag-key", k))
+		} else {
+			filters = append(filters, filter("tag:"+k, v))
+		}
+	}
+	slices.SortFunc(filters, func(a, b ec2types.Filter) int { return strings.Compare(*a.Name, *b.Name) })
+	if !q.Source.IsZero() {
+		if err := samePlace("list", q, q.Source); err != nil {
+			return nil, err
+		}
+		if err := validRef("list", q.Source, TypeVolume, TypeInstance); err != nil {
+			return nil, err
+		}
+		if q.Source.Type == TypeVolume {
+			filters = append(filters, filter("volume-id", q.Source.ID))
+		} else {
+			filters = append(filters, filter("tag:"+backup.TagSource, q.Source.String()))
+		}
+	}
+	if !q.Point.IsZero() {
+		if err := samePlace("list", q, q.Point); err != nil {
+			return nil, err
+		}
+		if err := validRef("list", q.Point, TypeSnapshot, TypeSet); err != nil {
+			return nil, err
+		}
+		if q.Point.Type == TypeSet {
+			filters = append(filters, filter("tag:"+TagSet, q.Point.ID))
+		} else {
+			filters = append(filters, filter("snapshot-id", q.Point.ID))
+		}
+	}
+	return filters, nil
+}
+
+func samePlace(action backup.Action, q backup.Query, r backup.Ref) error {
+	if r.Account != q.Account || r.Region != q.Region {
+		return invalid(action, r, "Query.Account and Query.Region must be those of the Ref", "the query is for account %q and Region %q", q.Account, q.Region)
+	}
+	return nil
+}
+
+func status(x ec2types.Snapshot) backup.Status {
+	switch x.State {
+	case ec2types.SnapshotStateCompleted:
+		return backup.StatusAvailable
+	case ec2types.SnapshotStateError:
+		return backup.StatusFailed
+	case ec2types.SnapshotStateRecoverable, ec2types.SnapshotStateRecovering:
+		return backup.StatusDeleting
+	}
+	return backup.StatusPending
+}
+
+const gib = 1 << 30
+
+// single makes the recovery point of a snapshot that is in no set.
+func single(r backup.Ref, x ec2types.Snapshot) backup.RecoveryPoint {
+	tags := tagMap(x.Tags)
+	p := backup.RecoveryPoint{
+		Ref: Snapshot(r.Account, r.Region, aws.ToString(x.SnapshotId)), Source: Volume(r.Account, r.Region, aws.ToString(x.VolumeId)),
+		CreatedAt: created(tags, x), Status: status(x), Percent: progress(x), Encrypted: aws.ToBool(x.Encrypted), KMSKeyID: aws.ToString(x.KmsKeyId),
+		SizeBytes: int64(aws.ToInt32(x.VolumeSize)) * gib, Tags: tags, Automated: tags["aws:backup:source-resource"] != "",
+	}
+	return p
+}
+
+// created is the time of the data. A copy has a start of its own, so there the tag counts, if it was carried along.
+func created(tags map[string]string, x ec2types.Snapshot) time.Time {
+	if x.TransferType != "" {
+		if t, err := time.Parse(time.RFC3339, tags[backup.TagCreated]); err == nil {
+			return t
+		}
+	}
+	return aws.ToTime(x.StartTime)
+}
+
+// setPoint makes the recovery point of a set from the members that are visible.
+func setPoint(r backup.Ref, id string, xs []ec2types.Snapshot) backup.RecoveryPoint {
+	tags := tagMap(xs[0].Tags)
+	devices := Devices(tags)
+	p := backup.RecoveryPoint{Ref: Set(r.Account, r.Region, id), Tags: tags, Status: backup.StatusAvailable, Encrypted: true}
+	p.Source, _ = parseSource(tags[backup.TagSource])
+	good, percent, deleting, pending := 0, 0, 0, 0
+	for i, x := range xs {
+		v := aws.ToString(x.VolumeId)
+		m := backup.Member{ID: aws.ToString(x.SnapshotId), Source: v, Place: devices[v], Role: "data", Status: status(x), SizeBytes: int64(aws.ToInt32(x.VolumeSize)) * gib}
+		if v == tags[TagRoot] {
+			m.Role = "root"
+		}
+		p.Members = append(p.Members, m)
+		p.SizeBytes += m.SizeBytes
+		p.Encrypted = p.Encrypted && aws.ToBool(x.Encrypted)
+		percent += progress(x)
+		if t := aws.ToTime(x.StartTime); i == 0 || t.Before(p.CreatedAt) {
+			p.CreatedAt = t
+		}
+		switch k := aws.ToString(x.KmsKeyId); {
+		case i == 0:
+			p.KMSKeyID = k
+		case k != p.KMSKeyID:
+			p.KMSKeyID = "" // members under several keys
+		}
+		switch m.Status {
+		case backup.StatusAvailable:
+			good++
+		case backup.StatusPending:
+			pending++
+		case backup.StatusDeleting:
+			deleting++
+		}
+	}
+	slices.SortFunc(p.Members, func(a, b backup.Member) int {
+		return cmp.Or(strings.Compare(a.Place, b.Place), strings.Compare(a.Source, b.Source), strings.Compare(a.ID, b.ID))
+	})
+	p.Percent = percent / len(xs)
+	planned, _ := strconv.Atoi(tags[TagMembers])
+	switch {
+	case deleting == len(xs):
+		p.Status = backup.StatusDeleting
+	case pending > 0:
+		p.Status = backup.StatusPending
+	case good == 0:
+		p.Status = backup.StatusFailed
+	case good < max(planned, len(xs)):
+		p.Status = backup.StatusPartial
+	}
+	return p
+}
+
+// parseSource reads what Ref.String wrote into the tag TagSource; none of its parts can contain a colon.
+func parseSource(s string) (backup.Ref, bool) {
+	f := strings.Split(s, ":")
+	if len(f) != 4 {
+		return backup.Ref{}, false
+	}
+	return backup.Ref{Type: f[0], Account: f[1], Region: f[2], ID: f[3]}, true
+}
