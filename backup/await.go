@@ -55,7 +55,8 @@ func (r *Runner) Await(ctx context.Context, op Operation) (Operation, error) {
 		case context.Cause(ctx) != nil:
 			continue
 		case errors.As(err, &other):
-			wait = min(max(time.Until(other.until), minWait), 5*time.Second)
+			wait = min(max(time.Until(other.until), minWait), retry)
+			retry = min(2*retry, longestWait)
 			r.tell(ctx, EventWaiting, op, err, wait)
 		case passing(err):
 			wait = retry

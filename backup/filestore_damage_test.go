@@ -1,3 +1,5 @@
+//go:build darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd
+
 package backup
 
 import (
@@ -358,8 +360,12 @@ func TestFileStoreGone(t *testing.T) {
 func TestFileStoreManyFinished(t *testing.T) {
 	s := openTestStore(t, t.TempDir())
 	want := createTest(t, s, testOperation(t, "running"))
-	for i := range 10_000 { // unreadable, so that opening one would be an error
-		writeTest(t, s.path(dirFinished, fmt.Sprintf("op-%d", i)), []byte("x"))
+	bad := s.path(dirFinished, "op-x") // reading it would be an error
+	writeTest(t, bad, []byte("x"))
+	for i := range 10_000 {
+		if err := os.Link(bad, s.path(dirFinished, fmt.Sprintf("op-%d", i))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	started := time.Now()
 	n := 0

@@ -1,12 +1,12 @@
 package backup
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // OperationVersion is the version that this release writes, and the newest that it reads.
@@ -131,6 +131,9 @@ func NewOperation(kind string, action Action, r Ref, spec Spec) (Operation, erro
 	}
 	if spec.Token == "" || len(spec.Token) > 256 {
 		return bad("set Spec.Token, for example to NewToken(ref, \"2026-11-20\")", "the token has %d bytes, allowed are 1 to 256", len(spec.Token))
+	}
+	if !utf8.ValidString(spec.Token) {
+		return bad("encode it, for example in hex", "the token is not valid UTF-8, which JSON can not keep")
 	}
 	owner := spec.Owner
 	if owner == "" {
@@ -303,10 +306,13 @@ func (op *Operation) Fail(err error) {
 		if e.Err != nil {
 			f.Message = e.Err.Error()
 		}
-	} else if err != nil {
+	} else if err != nil && err != error(f.Code) {
 		f.Message = err.Error()
 	}
-	f.Message = truncate(f.Message, 1024)
+	if f.Code == "" {
+		f.Code = ErrFailed
+	}
+	f.Message, f.Hint = truncate(f.Message, 1024), truncate(f.Hint, 1024)
 	phase := PhaseFailed
 	switch f.Code {
 	case ErrPartial:
@@ -324,13 +330,15 @@ func (op *Operation) end(p Phase, f *Failure) {
 	op.Poll = time.Time{}
 }
 
-// Find adds a finding, unless one with the same ID and Ref is there or 16 are.
+// Find adds a finding, unless one with the same ID and Ref is there or 16 are. Message and Remedy keep 256 bytes each, so that the
+// Operation stays within MaxOperationBytes.
 func (op *Operation) Find(f Finding) {
 	for _, g := range op.Findings {
 		if g.ID == f.ID && g.Ref == f.Ref {
 			return
 		}
 	}
+	f.Message, f.Remedy = truncate(f.Message, 256), truncate(f.Remedy, 256)
 	if len(op.Findings) < 16 {
 		op.Findings = append(op.Findings[:len(op.Findings):len(op.Findings)], f)
 	}
@@ -357,27 +365,30 @@ func (op Operation) GetState(v any) error {
 	return nil
 }
 
-// UnmarshalJSON refuses an Operation of a newer version with ErrUnsupported before it reads anything else, so that no field that this
-// release does not know is lost in silence.
+// UnmarshalJSON refuses an Operation of a newer version with ErrUnsupported, so that no field that this release does not know is lost in
+// silence, and what is no Operation with ErrInvalid.
 func (op *Operation) UnmarshalJSON(b []byte) error {
-	var head struct {
-		Version int    `json:"version"`
-		ID      string `json:"id"`
-	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return &Error{Op: "decode", Code: ErrInvalid, Err: err, Hint: "this is not an operation, or only a part of one"}
-	}
-	if head.Version > OperationVersion {
-		return &Error{Op: "decode", Code: ErrUnsupported, Err: fmt.Errorf("operation %s has version %d, newer than %d", head.ID, head.Version, OperationVersion),
-			Hint: "a newer release wrote it: upgrade this program; what is stored is untouched"}
-	}
-	if head.Version < 1 {
-		return &Error{Op: "decode", Code: ErrInvalid, Err: errors.New("no operation version"), Hint: "this is not an operation of this library"}
-	}
 	type plain Operation
 	var p plain
-	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&p); err != nil {
+	err := json.Unmarshal(b, &p)
+	head := struct {
+		Version int    `json:"version"`
+		ID      string `json:"id"`
+	}{p.Version, p.ID}
+	if err != nil {
+		// A newer layout need not fit into this one; that it is newer is then the better answer.
+		if json.Unmarshal(b, &head) != nil && head.Version <= OperationVersion {
+			return &Error{Op: "decode", Code: ErrInvalid, Err: err, Hint: "this is not an operation, or only a part of one"}
+		}
+	}
+	switch {
+	case head.Version > OperationVersion:
+		return &Error{Op: "decode", Code: ErrUnsupported, Err: fmt.Errorf("operation %s has version %d, newer than %d", head.ID, head.Version, OperationVersion),
+			Hint: "a newer release wrote it: upgrade this program; what is stored is untouched"}
+	case err != nil:
 		return &Error{Op: "decode", Code: ErrInvalid, Err: err, Hint: "this is not an operation, or it was changed"}
+	case head.Version < 1:
+		return &Error{Op: "decode", Code: ErrInvalid, Err: errors.New("no operation version"), Hint: "this is not an operation of this library"}
 	}
 	*op = Operation(p)
 	return nil

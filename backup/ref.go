@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Ref names one thing at AWS: a resource or a recovery point. It is comparable, so it can be a map key, and it carries the account and
@@ -28,8 +30,8 @@ func (r Ref) String() string {
 // IsZero reports whether nothing at all is named.
 func (r Ref) IsZero() bool { return r == Ref{} }
 
-// Validate refuses a Ref that has an empty part, white space, a wildcard or a control character in a part, or an account that is not
-// twelve digits. The error's code is ErrInvalid. Whether an identifier is one that the service would accept is for the Strategy to say.
+// Validate refuses a Ref that has an empty part, white space, a wildcard, a control character or broken UTF-8 in a part, or an account
+// that is not twelve digits. The error's code is ErrInvalid. Whether an identifier is one that the service would accept is for the Strategy to say.
 func (r Ref) Validate() error {
 	for _, part := range [...]struct{ name, value string }{
 		{"type", r.Type}, {"account", r.Account}, {"region", r.Region}, {"id", r.ID},
@@ -38,7 +40,9 @@ func (r Ref) Validate() error {
 			return &Error{Op: "ref", Ref: r, Code: ErrInvalid, Err: fmt.Errorf("the %s is empty", part.name),
 				Hint: "fill in Type, Account, Region and ID; the strategy packages have constructors for their Refs"}
 		}
-		if i := strings.IndexFunc(part.value, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune("*?${}", c) }); i >= 0 {
+		if i := strings.IndexFunc(part.value, func(c rune) bool {
+			return unicode.IsSpace(c) || unicode.IsControl(c) || c == utf8.RuneError || strings.ContainsRune("*?${}", c)
+		}); i >= 0 {
 			return &Error{Op: "ref", Ref: r, Code: ErrInvalid,
 				Err:  fmt.Errorf("the %s %q has a character at offset %d that no identifier has", part.name, part.value, i),
 				Hint: "give one exact identifier; patterns and wildcards are never accepted"}

@@ -1,10 +1,6 @@
 package ec2sim_test
 
 import (
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/snapwarden/snapwarden/backup/awssim"
-	"github.com/snapwarden/snapwarden/backup/awssim/ec2sim"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +8,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/snapwarden/snapwarden/backup/awssim"
+	"github.com/snapwarden/snapwarden/backup/awssim/ec2sim"
 )
 
 func TestSnapshotLife(t *testing.T) {
@@ -278,7 +279,7 @@ func TestDoomed(t *testing.T) {
 		if p := s.one(id); p.State != ec2types.SnapshotStatePending {
 			t.Errorf("at first it is %s", p.State)
 		}
-		for since := time.Now(); time.Since(since) < 2*time.Hour; time.Sleep(time.Second) {
+		for since := time.Now(); time.Since(since) < 2*time.Hour; time.Sleep(5 * time.Second) {
 			a, b := s.one(*set.Snapshots[0].SnapshotId).State, s.one(*set.Snapshots[1].SnapshotId).State
 			if a != b || a == ec2types.SnapshotStateCompleted {
 				t.Fatalf("a set of %s and %s", a, b)

@@ -2,7 +2,9 @@ package ec2sim_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -150,3 +152,46 @@ func tagged(pairs ...string) []ec2types.Tag {
 }
 
 func yes() *bool { return aws.Bool(true) }
+
+// text writes values with everything that their pointers point at.
+func text(values ...any) string {
+	b, err := json.Marshal(values)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// scribble overwrites every string, number, flag and time that can be reached.
+func scribble(x any) {
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Pointer:
+			if !v.IsNil() {
+				walk(v.Elem())
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		case reflect.Struct:
+			if v.Type() == reflect.TypeFor[time.Time]() {
+				v.Set(reflect.ValueOf(time.Unix(0, 0)))
+				return
+			}
+			for i := range v.NumField() {
+				if v.Type().Field(i).IsExported() {
+					walk(v.Field(i))
+				}
+			}
+		case reflect.String:
+			v.SetString("scribbled")
+		case reflect.Int32, reflect.Int64:
+			v.SetInt(-1)
+		case reflect.Bool:
+			v.SetBool(!v.Bool())
+		}
+	}
+	walk(reflect.ValueOf(x))
+}
