@@ -380,6 +380,39 @@ func TestFileStoreManyFinished(t *testing.T) {
 	}
 }
 
+// FuzzRecordFile reads whatever a file may hold: it never panics, its errors have a code, and a record that it reads is written so that it
+// reads the same again.
+func FuzzRecordFile(f *testing.F) {
+	op := fullOperation(f)
+	good, _, err := encodeRecord(op, "run-a", "1-a")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	for _, seed := range []string{"", "null", "[]", `{"format":1}`, `{"format":2}`, `{"format":1,"operation":null}`, `{"format":1,"operation":{"version":1}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rec, err := decodeRecord("file.json", op.ID, b)
+		if err != nil {
+			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrUnsupported) || HintOf(err) == "" {
+				t.Fatalf("an error without a code or a hint: %v", err)
+			}
+			return
+		}
+		again, _, err := encodeRecord(rec.Operation, rec.Run, rec.Version)
+		if err != nil {
+			t.Fatalf("what was read can not be written: %v", err)
+		}
+		if !bytes.Equal(again, good) { // without the key to the checksum, and there is none, only the good one is read
+			var flat, want bytes.Buffer
+			if json.Compact(&flat, again) != nil || json.Compact(&want, good) != nil || flat.String() != want.String() {
+				t.Fatalf("read:\n%s", b)
+			}
+		}
+	})
+}
+
 func readTest(t testing.TB, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)

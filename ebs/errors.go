@@ -10,12 +10,15 @@ import (
 // table classifies EC2's error codes. The SDK models no errors for EC2, so the list is made by hand.
 // Source: EC2 API reference, "Error codes for the Amazon EC2 API"; EBS user guide, quotas.
 var table = awscall.Table{
-	"InvalidVolume.NotFound":                {{Code: backup.ErrNotFound, Class: awscall.Permanent, Hint: "check the volume id, the account and the Region"}},
-	"InvalidInstanceID.NotFound":            {{Code: backup.ErrNotFound, Class: awscall.Permanent, Hint: "check the instance id, the account and the Region"}},
-	"InvalidInstanceID.Malformed":           {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "check the instance id"}},
-	"InvalidSnapshot.NotFound":              {{Code: backup.ErrNotFound, Class: awscall.Permanent, Hint: "check the snapshot id, the account and the Region"}},
-	"InvalidSnapshotID.Malformed":           {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "check the snapshot id"}},
-	"InvalidParameterValue":                 {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "the message names the parameter"}},
+	"InvalidVolume.NotFound":      {{Code: backup.ErrNotFound, Class: awscall.Permanent, Hint: "check the volume id, the account and the Region"}},
+	"InvalidInstanceID.NotFound":  {{Code: backup.ErrNotFound, Class: awscall.Permanent, Hint: "check the instance id, the account and the Region"}},
+	"InvalidInstanceID.Malformed": {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "check the instance id"}},
+	"InvalidSnapshot.NotFound":    {{Code: backup.ErrNotFound, Class: awscall.Permanent, Hint: "check the snapshot id, the account and the Region"}},
+	"InvalidSnapshotID.Malformed": {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "check the snapshot id"}},
+	"InvalidParameterValue": {
+		{Message: "AWS Backup", Code: backup.ErrUnsupported, Class: awscall.Permanent, Hint: "AWS Backup owns it: delete its recovery point there"},
+		{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "the message names the parameter"},
+	},
 	"InvalidParameterCombination":           {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "the message names the parameters"}},
 	"InvalidParameter":                      {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "the message names the parameter"}},
 	"MissingParameter":                      {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "the message names the parameter"}},

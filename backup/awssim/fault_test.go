@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/snapwarden/snapwarden/backup/awssim"
 	"github.com/snapwarden/snapwarden/backup/awssim/ec2sim"
@@ -52,7 +54,7 @@ func TestFaults(t *testing.T) {
 		"server error, applied":       {awssim.Fault{Kind: awssim.FaultServerErrorApplied}, nil, "server-error-appliedInternalError/true none/true", 2},
 		"throttle":                    {awssim.Fault{Kind: awssim.FaultThrottle, Times: 2}, nil, "throttleRequestLimitExceeded/false throttleRequestLimitExceeded/false none/true", 1},
 		"throttle for long":           {awssim.Fault{Kind: awssim.FaultThrottle, For: time.Hour}, exhausted(has("RequestLimitExceeded", 503)), "throttleRequestLimitExceeded/false throttleRequestLimitExceeded/false throttleRequestLimitExceeded/false", 0},
-		"expired":                     {awssim.Fault{Kind: awssim.FaultExpired}, has("RequestExpired", 400), "expiredRequestExpired/false", 0},
+		"expired":                     {awssim.Fault{Kind: awssim.FaultExpired}, has("RequestExpired", 403), "expiredRequestExpired/false", 0},
 		"garbage":                     {awssim.Fault{Kind: awssim.FaultGarbage}, func(err error) bool { var d *smithy.DeserializationError; return errors.As(err, &d) }, "garbage(garbage)/true", 1},
 		"error":                       {awssim.Fault{Kind: awssim.FaultError, Error: awssim.Error{Code: "UnauthorizedOperation", Message: "no", Status: 403}}, has("UnauthorizedOperation", 403), "errorUnauthorizedOperation/false", 0},
 		"error, default status":       {awssim.Fault{Kind: awssim.FaultError, Error: awssim.Error{Code: "Odd"}}, has("Odd", 400), "errorOdd/false", 0},
@@ -167,7 +169,7 @@ func TestHangAndCancel(t *testing.T) {
 		defer cancel()
 		s.w.Inject(awssim.Fault{Kind: awssim.FaultCancel, Do: cancel})
 		_, err = s.c.CreateSnapshot(ctx, &awsec2.CreateSnapshotInput{VolumeId: &s.volume})
-		var canceled *aws.RequestCanceledError
+		var canceled *smithy.CanceledError
 		if !errors.Is(err, context.Canceled) || !errors.As(err, &canceled) || s.made() != 1 {
 			t.Errorf("%v, %d snapshots", err, s.made())
 		}
@@ -277,8 +279,15 @@ func TestUnreachableIsADialError(t *testing.T) {
 			s.w.Inject(awssim.Fault{Kind: kind})
 			_, err := once.CreateSnapshot(s.ctx, &awsec2.CreateSnapshotInput{VolumeId: &s.volume})
 			var network *net.OpError
-			if !errors.As(err, &network) || network.Op != op {
+			var sent *smithyhttp.RequestSendError
+			var at *url.Error
+			if !errors.As(err, &network) || network.Op != op || !errors.As(err, &sent) || !errors.As(err, &at) {
 				t.Errorf("%v: %v", kind, err)
+			}
+			// The SDK wraps a request without an answer too, with status 0.
+			var response *awshttp.ResponseError
+			if !errors.As(err, &response) || response.HTTPStatusCode() != 0 || response.ServiceRequestID() != "" {
+				t.Errorf("%v: %+v", kind, response)
 			}
 			s.w.Heal()
 		}

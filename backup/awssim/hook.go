@@ -7,6 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -92,12 +95,12 @@ func (x exchange) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 	service, operation := middleware.GetServiceID(ctx), middleware.GetOperationName(ctx)
 	accessKey, region := scope(req.Header.Get("Authorization"))
 	if err := x.w.wait(ctx, service, operation); err != nil {
-		return out, md, &smithyhttp.RequestSendError{Err: err}
+		return unanswered(ctx, req, err)
 	}
 	r := &Request{World: x.w, Service: service, Operation: operation, Region: region, AccessKey: accessKey}
 	status, id, a, err := x.w.serve(ctx, r, middleware.GetStackValue(ctx, inputKey{}))
 	if err != nil {
-		return out, md, err
+		return unanswered(ctx, req, err)
 	}
 	out.RawResponse = &smithyhttp.Response{Response: &http.Response{
 		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -107,8 +110,22 @@ func (x exchange) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 	return out, md, nil
 }
 
+// unanswered gives what the SDK's HTTP client gives for a request that got no answer: an empty response, and the cause as a send error or, if the
+// context has ended, a cancellation. Source: smithy-go, transport/http, ClientHandler.
+func unanswered(ctx context.Context, req *smithyhttp.Request, cause error) (out middleware.DeserializeOutput, md middleware.Metadata, err error) {
+	out.RawResponse = &smithyhttp.Response{Response: &http.Response{Header: http.Header{}, Body: http.NoBody}}
+	if ended := ctx.Err(); ended != nil {
+		cause = ended
+	}
+	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		return out, md, &smithy.CanceledError{Err: cause}
+	}
+	return out, md, &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", URL: req.URL.String(), Err: cause}}
+}
+
 // wait passes the latency, outside of any lock.
 func (w *World) wait(ctx context.Context, service, operation string) error {
+	start := time.Now()
 	w.mu.Lock()
 	f := w.latency
 	w.mu.Unlock()
@@ -120,7 +137,10 @@ func (w *World) wait(ctx context.Context, service, operation string) error {
 		return ctx.Err()
 	}
 	if d < time.Microsecond {
-		time.Sleep(d)
+		// Outside a bubble time goes on by itself, and a sleep would cost microseconds; inside it stands still until somebody sleeps.
+		if time.Since(start) < d {
+			time.Sleep(d)
+		}
 		return ctx.Err()
 	}
 	t := time.NewTimer(d)
@@ -139,7 +159,7 @@ func (w *World) serve(ctx context.Context, r *Request, in any) (status int, id s
 	w.requests++
 	seq := w.requests
 	r.Now = time.Now()
-	id = fmt.Sprintf("sim-%08d", seq)
+	id = requestID(seq)
 	s, h, refused := w.route(r)
 	fault := w.hit(r, h.mutates)
 	w.mu.Unlock()
@@ -151,6 +171,7 @@ func (w *World) serve(ctx context.Context, r *Request, in any) (status int, id s
 		kind = fault.Kind
 		if fault.Do != nil {
 			fault.Do()
+			r.Now = time.Now() // what Do did has happened before the call
 		}
 	}
 	call.Fault = kind
@@ -162,11 +183,11 @@ func (w *World) serve(ctx context.Context, r *Request, in any) (status int, id s
 		panic(Killed{Operation: r.Operation})
 	case FaultUnreachable:
 		done("(unreachable)")
-		return 0, "", a, &smithyhttp.RequestSendError{Err: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}}
+		return 0, "", a, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	case FaultHang:
 		<-ctx.Done()
 		done("(hang)")
-		return 0, "", a, &smithyhttp.RequestSendError{Err: ctx.Err()}
+		return 0, "", a, ctx.Err()
 	}
 
 	var result any
@@ -179,14 +200,10 @@ func (w *World) serve(ctx context.Context, r *Request, in any) (status int, id s
 		panic(Killed{Operation: r.Operation, Applied: call.Applied})
 	case FaultLostReply:
 		done("(lost)")
-		return 0, "", a, &smithyhttp.RequestSendError{Err: &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}}
+		return 0, "", a, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	case FaultCancel:
 		done("(canceled)")
-		cause := ctx.Err()
-		if cause == nil {
-			cause = context.Canceled
-		}
-		return 0, "", a, &smithyhttp.RequestSendError{Err: cause}
+		return 0, "", a, context.Canceled
 	case FaultGarbage:
 		done("(garbage)")
 		return http.StatusOK, id, answer{err: &smithy.DeserializationError{Err: io.ErrUnexpectedEOF, Snapshot: []byte("<?xml versi")}}, nil
@@ -217,6 +234,19 @@ func (w *World) serve(ctx context.Context, r *Request, in any) (status int, id s
 		side = smithy.FaultServer
 	}
 	return status, id, answer{err: &smithy.GenericAPIError{Code: e.Code, Message: e.Message, Fault: side}}, nil
+}
+
+// requestID is the id of the call with the given number: "sim-" and at least eight digits.
+func requestID(seq uint64) string {
+	if seq >= 100_000_000 {
+		return "sim-" + strconv.FormatUint(seq, 10)
+	}
+	b := []byte("sim-00000000")
+	for i := len(b) - 1; seq > 0; i-- {
+		b[i] = '0' + byte(seq%10)
+		seq /= 10
+	}
+	return string(b)
 }
 
 // route finds who calls what. The lock is held.
@@ -314,9 +344,11 @@ func scope(header string) (accessKey, region string) {
 		return "", ""
 	}
 	rest, _, _ = strings.Cut(rest, ",")
-	parts := strings.Split(rest, "/")
-	if len(parts) != 5 {
+	accessKey, rest, _ = strings.Cut(rest, "/")
+	_, rest, _ = strings.Cut(rest, "/")
+	region, rest, _ = strings.Cut(rest, "/")
+	if strings.Count(rest, "/") != 1 {
 		return "", ""
 	}
-	return parts[0], parts[2]
+	return accessKey, region
 }

@@ -425,13 +425,13 @@ func TestWaiter(t *testing.T) {
 		if out, err = s.create(); err != nil {
 			t.Fatal(err)
 		}
+		s.w.SetSpeed(1)
 		start, in.SnapshotIds = time.Now(), []string{*out.SnapshotId}
 		err = awsec2.NewSnapshotCompletedWaiter(s.c).Wait(s.ctx, in, time.Hour)
 		if err == nil || !strings.Contains(err.Error(), "exceeded max wait time") || time.Since(start) > time.Hour+time.Minute {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		// And one whose id can not be seen yet ends it at once: the SDK's waiter takes no NotFound.
-		s.w.SetSpeed(1)
 		s.w.SetLag(time.Minute)
 		if out, err = s.create(); err != nil {
 			t.Fatal(err)

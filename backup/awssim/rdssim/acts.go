@@ -33,7 +33,7 @@ func (s *RDS) SeedInstances(w *awssim.World, account, reg, prefix string, n int,
 		}
 		for k := range n {
 			id := fmt.Sprintf("%s-%05d", prefix, k+1)
-			v := settings{class: "db.t4g.medium", port: 5432, allocated: 20, retention: 1, storageType: "gp3", zone: zone(r, k),
+			v := settings{class: "db.t4g.medium", port: 5432, allocated: 20, retention: 1, storageType: "gp3", network: "IPV4", zone: zone(r, k),
 				groups: []string{g.subnetGroups["default"].defaultGroup()}, parameterGroup: "default.postgres16", optionGroup: "default:postgres-16"}
 			i := &instance{id: id, engine: "postgres", version: "16.3", user: "postgres", subnets: g.subnetGroups["default"], encrypted: true, key: arn, ready: r.Now}
 			g.newInstance(r, i, v, tags)

@@ -35,7 +35,7 @@ type settings struct {
 	protected, copyTags         bool
 	groups                      []string
 	port, allocated, retention  int32
-	zone, storageType           string
+	zone, storageType, network  string
 	parameterGroup, optionGroup string
 }
 
@@ -105,7 +105,7 @@ func (i *instance) output(r *awssim.Request) *rdstypes.DBInstance {
 		DBInstanceIdentifier: aws.String(i.id), DBInstanceArn: aws.String(i.arn), DbiResourceId: aws.String(i.resource),
 		DBInstanceStatus: aws.String(status), DBInstanceClass: aws.String(v.class), Engine: aws.String(i.engine), EngineVersion: aws.String(i.version),
 		LicenseModel: aws.String(license), MasterUsername: optional(i.user), DBName: optional(i.dbName), DBClusterIdentifier: optional(i.cluster),
-		AllocatedStorage: aws.Int32(v.allocated), StorageType: aws.String(v.storageType), AvailabilityZone: optional(v.zone),
+		AllocatedStorage: aws.Int32(v.allocated), StorageType: aws.String(v.storageType), AvailabilityZone: optional(v.zone), NetworkType: aws.String(v.network),
 		MultiAZ: aws.Bool(v.multiAZ), PubliclyAccessible: aws.Bool(v.public), DeletionProtection: aws.Bool(v.protected),
 		CopyTagsToSnapshot: aws.Bool(v.copyTags), BackupRetentionPeriod: aws.Int32(v.retention), PreferredBackupWindow: aws.String("03:00-03:30"),
 		StorageEncrypted: aws.Bool(i.encrypted), StorageEncryptionType: encryptionType(i.encrypted), KmsKeyId: optional(i.key),

@@ -50,7 +50,7 @@ func (s *RDS) createDBInstance(r *awssim.Request, in *awsrds.CreateDBInstanceInp
 		return nil, awssim.Fail("InvalidParameterValue", "Invalid backup retention period: %d", v.retention)
 	}
 	sub, err := g.place(r, &v, placement{in.DBSubnetGroupName, in.VpcSecurityGroupIds, in.PubliclyAccessible, in.Port, in.AvailabilityZone,
-		in.DBParameterGroupName, in.OptionGroupName, in.StorageType}, aws.ToString(in.Engine))
+		in.DBParameterGroupName, in.OptionGroupName, in.StorageType, in.NetworkType}, aws.ToString(in.Engine))
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +84,7 @@ type placement struct {
 	zone            *string
 	parameter, opts *string
 	storageType     *string
+	network         *string
 }
 
 // place fills in where an instance stands and who reaches it, with the defaults of RDS for what is not given.
@@ -132,6 +133,13 @@ func (g *region) place(r *awssim.Request, v *settings, p placement, engine strin
 			return nil, awssim.Fail("StorageTypeNotSupported", "The storage type %s isn't supported.", *p.storageType)
 		}
 		v.storageType = *p.storageType
+	}
+	v.network = "IPV4"
+	if p.network != nil {
+		v.network = *p.network
+	}
+	if v.network != "IPV4" && v.network != "DUAL" {
+		return nil, awssim.Fail("InvalidParameterValue", "Invalid network type: %s", v.network)
 	}
 	v.parameterGroup = "default." + engine
 	if p.parameter != nil {

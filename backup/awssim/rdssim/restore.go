@@ -61,7 +61,7 @@ func (s *RDS) restoreDBInstanceFromDBSnapshot(r *awssim.Request, in *awsrds.Rest
 		v.retention = *in.BackupRetentionPeriod
 	}
 	sub, err := g.place(r, &v, placement{in.DBSubnetGroupName, in.VpcSecurityGroupIds, in.PubliclyAccessible, in.Port, in.AvailabilityZone,
-		in.DBParameterGroupName, in.OptionGroupName, in.StorageType}, engine)
+		in.DBParameterGroupName, in.OptionGroupName, in.StorageType, in.NetworkType}, engine)
 	if err != nil {
 		return nil, err
 	}

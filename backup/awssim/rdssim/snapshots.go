@@ -157,7 +157,7 @@ func (s *RDS) deleteDBSnapshot(r *awssim.Request, in *awsrds.DeleteDBSnapshotInp
 		return nil, awssim.Fail("InvalidDBSnapshotState", "Only manual snapshots may be deleted; %s is %s.", p.id, p.kind)
 	}
 	if st := p.status(r.Now); st != "available" {
-		return nil, awssim.Fail("InvalidDBSnapshotState", "Cannot delete the snapshot because it is not currently in the available or failed state.")
+		return nil, awssim.Fail("InvalidDBSnapshotState", "Cannot delete the snapshot because it is not currently in the available state.")
 	}
 	p.deleting = r.Now
 	p.gone = r.Now.Add(r.Took(p.id+"/delete", goneTakes, 0.3))
