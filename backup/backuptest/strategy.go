@@ -1,0 +1,328 @@
+package backuptest
+
+import (
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/snapwarden/snapwarden/backup"
+)
+
+// Harness is what TestStrategy needs to know. Only New is required.
+type Harness struct {
+	// New makes a fresh world with one Strategy under test. It is called once for each check, inside of that check's synctest bubble:
+	// clients, channels and contexts must be made in it and not outside. It ends the test by its t if it can not make one, and
+	// registers its cleaning with t.Cleanup.
+	New func(t testing.TB) *Subject
+	// Live says that the world is a real service, where waiting takes real time and everything costs money. The checks then run outside of
+	// any bubble, and only those that need no fault and few backups; the others are skipped. New is still called for each check and
+	// may give the same Resource each time; tokens differ from run to run. Give the test a -timeout of hours.
+	Live bool
+}
+
+// Subject is a Strategy in its world. Strategy and Resource are required. Every other part may be left out; the checks that need it are then
+// skipped, and say so. The functions are called from one goroutine at a time, and never while a method of the Strategy runs.
+type Subject struct {
+	// Strategy is the Strategy under test.
+	Strategy backup.Strategy
+	// Restart gives the Strategy of another process on the same world, with nothing of the first one's memory; nil goes on with the
+	// same value.
+	Restart func() backup.Strategy
+	// Resource can be backed up now, with success, several times.
+	Resource backup.Ref
+	// Tags are tags that the Resource carries, for the Discoverer.
+	Tags map[string]string
+	// Missing is a Ref like Resource, well-formed and served by the Strategy, of something that does not exist.
+	Missing backup.Ref
+	// Foreign are Refs that Start must refuse without any call: of another Region or account, or with an identifier that the service can
+	// not have. The suite has its own for what no Strategy takes: empty parts, wildcards, unknown types.
+	Foreign []backup.Ref
+
+	// Spec gives what an action needs beyond a token, such as the options of a restore; nil means nothing. It gives the same for the same
+	// arguments, and names of new things that differ with the token. The suite sets Token, and Owner where it matters.
+	Spec func(action backup.Action, token string) backup.Spec
+	// BadSpecs are Specs that must be refused, by action: required options that are missing, sizes that can not be.
+	BadSpecs map[backup.Action][]backup.Spec
+	// AllowForeign are the options of a deletion that let it delete what another owner made.
+	AllowForeign backup.Options
+
+	// Count tells how many things exist at the service that carry the Operation's ID, in truth and not as a lagging list shows it:
+	// recovery points for a backup, new resources for a restore. What is deleted, or bound to go by itself, does not count.
+	Count func(operationID string) int
+	// Parts says how many things one piece of work makes where that is not one: {ActionBackup: 3} for a set of three snapshots.
+	Parts map[backup.Action]int
+	// Exists tells whether a resource or a recovery point exists, in truth.
+	Exists func(r backup.Ref) bool
+	// Calls tells how many calls reached the service so far, and how many of them may change something.
+	Calls func() (total, mutating int)
+
+	// LoseReply has the service apply the next call that changes something, and lose its answer.
+	LoseReply func()
+	// DieAfter has the process die after the service applied the next call that changes something: the call panics, in the goroutine
+	// of Step, and the suite recovers it and goes on with Restart.
+	DieAfter func()
+	// FailLater has the service accept the next call that makes something, and fail the work later.
+	FailLater func()
+	// Vanish deletes a recovery point behind the Strategy's back.
+	Vanish func(point backup.Ref)
+	// Clean removes what an Operation made. It is called at the end of each check, and only where Harness.Live is set.
+	Clean func(op backup.Operation)
+}
+
+// TestStrategy holds a backup.Strategy and its abilities to their contracts, with a subtest and a fresh world for each named check:
+//
+//	func TestConformance(t *testing.T) {
+//		backuptest.TestStrategy(t, backuptest.Harness{New: func(t testing.TB) *backuptest.Subject {
+//			db := newDatabase()
+//			return &backuptest.Subject{Strategy: dump.New(db), Resource: dump.Database("orders")}
+//		}})
+//	}
+//
+// Unless Harness.Live is set, each check runs in a synctest bubble of its own: hours pass in milliseconds, and a goroutine that is left
+// behind is found. What a Subject leaves out is skipped, with the reason; the more it brings, the more is proved. Run it with -race.
+//
+// The suite plays the Runner: before a Step with Next it counts the attempt, between two Steps the Operation goes through JSON and, with
+// Restart, to another process.
+func TestStrategy(t *testing.T, h Harness) {
+	t.Helper()
+	if h.New == nil {
+		t.Fatal("Harness.New is nil")
+	}
+	for _, c := range strategyChecks {
+		t.Run(c.name, func(t *testing.T) {
+			if h.Live && !c.live {
+				t.Skip("not run against a live service: it needs a fault, virtual time or too many backups")
+			}
+			var b *bench
+			var skip string
+			in := func(t *testing.T) {
+				b = newBench(h.New(t), h.Live)
+				if skip = c.missing(b); skip == "" {
+					defer b.clean()
+					c.run(t, b)
+				}
+			}
+			if h.Live {
+				in(t)
+			} else {
+				synctest.Test(t, in)
+			}
+			if skip != "" {
+				t.Skip(skip) // said out here: a bubble has a T of its own
+			}
+			for _, n := range b.notes {
+				t.Log(n)
+			}
+		})
+	}
+}
+
+// strategyCheck is one named check.
+type strategyCheck struct {
+	name  string
+	live  bool // makes sense against a real service
+	needs []need
+	run   func(t tb, b *bench)
+}
+
+// missing says what the check needs and does not have, or nothing.
+func (c strategyCheck) missing(b *bench) string {
+	for _, n := range c.needs {
+		if !n.met(b) {
+			return n.otherwise
+		}
+	}
+	return ""
+}
+
+// need is a part of the Subject, or an ability of the Strategy, that a check can not do without.
+type need struct {
+	otherwise string
+	met       func(b *bench) bool
+}
+
+var (
+	needCount     = need{"Subject.Count is nil: what exists can not be counted", func(b *bench) bool { return b.Count != nil }}
+	needCalls     = need{"Subject.Calls is nil: calls can not be counted", func(b *bench) bool { return b.Calls != nil }}
+	needTruth     = need{"Subject.Calls and Subject.Count are nil: changes can not be seen", func(b *bench) bool { return b.Calls != nil || b.Count != nil }}
+	needLoseReply = need{"Subject.LoseReply is nil", func(b *bench) bool { return b.LoseReply != nil }}
+	needDieAfter  = need{"Subject.DieAfter is nil", func(b *bench) bool { return b.DieAfter != nil }}
+	needFailLater = need{"Subject.FailLater is nil", func(b *bench) bool { return b.FailLater != nil }}
+	needVanish    = need{"Subject.Vanish is nil", func(b *bench) bool { return b.Vanish != nil }}
+	needMissing   = need{"Subject.Missing is empty", func(b *bench) bool { return !b.Missing.IsZero() }}
+	needTags      = need{"Subject.Tags is empty", func(b *bench) bool { return len(b.Tags) > 0 }}
+
+	needDiscoverer  = ability[backup.Discoverer]("Discoverer")
+	needLister      = ability[backup.Lister]("Lister")
+	needPreflighter = ability[backup.Preflighter]("Preflighter")
+	needDeleter     = ability[backup.Deleter]("Deleter")
+	needRestorer    = ability[backup.Restorer]("Restorer")
+	needCanceler    = ability[backup.Canceler]("Canceler")
+)
+
+func ability[T any](name string) need {
+	return need{"the Strategy is no backup." + name, func(b *bench) bool { _, ok := backup.As[T](b.Strategy); return ok }}
+}
+
+var strategyChecks = []strategyCheck{
+	{"kind/constant", true, nil, checkKind},
+	{"start/operation", true, nil, checkStartOperation},
+	{"start/makes-no-call", true, []need{needCalls}, checkStartCalls},
+	{"start/refuses-refs", true, nil, checkStartRefs},
+	{"start/refuses-specs", true, nil, checkStartSpecs},
+	{"start/shares-no-memory", true, nil, checkStartMemory},
+	{"start/fits-with-many-tags", true, nil, checkStartSize},
+	{"step/refuses", true, nil, checkStepRefuses},
+	{"step/finished-stays", true, nil, checkStepFinished},
+	{"step/read-only", false, []need{needTruth}, checkStepReadOnly},
+	{"step/input-untouched", false, nil, checkStepInput},
+	{"step/identity", false, nil, checkStepIdentity},
+	{"step/progress", false, nil, checkStepProgress},
+	{"step/size", false, nil, checkStepSize},
+	{"step/does-not-wait", false, nil, checkStepQuick},
+	{"step/too-early", false, nil, checkStepEarly},
+	{"step/too-late", false, nil, checkStepLate},
+	{"step/context-over", false, nil, checkStepContext},
+	{"whole/backup", true, nil, checkWhole},
+	{"whole/runner", false, nil, checkRunner},
+	{"whole/deadline", false, nil, checkDeadline},
+	{"whole/concurrent", false, nil, checkConcurrent},
+	{"whole/no-goroutine-left", false, nil, checkGoroutines},
+	{"once/delivered-twice", false, []need{needCount}, checkTwice},
+	{"once/delivered-late", false, []need{needCount}, checkLate},
+	{"once/unstored", false, []need{needCount}, checkUnstored},
+	{"once/reply-lost", false, []need{needCount, needLoseReply}, checkLost},
+	{"once/process-died", false, []need{needCount, needDieAfter}, checkDied},
+	{"once/fence", false, []need{needTruth}, checkFence},
+	{"honest/success", false, []need{needLister}, checkSuccess},
+	{"honest/failure", false, []need{needFailLater}, checkFailure},
+	{"honest/vanished", false, []need{needVanish}, checkVanished},
+	{"honest/missing", false, []need{needMissing}, checkMissing},
+	{"discover/finds", true, []need{needDiscoverer}, checkDiscover},
+	{"discover/tags", true, []need{needDiscoverer, needTags}, checkDiscoverTags},
+	{"discover/refuses", true, []need{needDiscoverer}, checkDiscoverRefuses},
+	{"discover/iteration", false, []need{needDiscoverer}, checkDiscoverIteration},
+	{"list/new-point", true, []need{needLister}, checkList},
+	{"list/filters", false, []need{needLister}, checkListFilters},
+	{"list/refuses", true, []need{needLister}, checkListRefuses},
+	{"list/iteration", false, []need{needLister}, checkListIteration},
+	{"preflight/clear", true, []need{needPreflighter}, checkPreflight},
+	{"preflight/missing", true, []need{needPreflighter, needMissing}, checkPreflightMissing},
+	{"preflight/changes-nothing", true, []need{needPreflighter, needTruth}, checkPreflightCalls},
+	{"delete/gone", true, []need{needDeleter}, checkDelete},
+	{"delete/only-that", false, []need{needDeleter, needLister}, checkDeleteOnly},
+	{"delete/again", false, []need{needDeleter}, checkDeleteAgain},
+	{"delete/missing", false, []need{needDeleter}, checkDeleteMissing},
+	{"delete/not-owned", false, []need{needDeleter}, checkDeleteForeign},
+	{"restore/made", true, []need{needRestorer}, checkRestore},
+	{"restore/again", false, []need{needRestorer, needCount}, checkRestoreAgain},
+	{"restore/overwrites-nothing", false, []need{needRestorer}, checkRestoreOver},
+	{"restore/missing", false, []need{needRestorer, needDeleter}, checkRestoreMissing},
+	{"cancel/before-anything", false, []need{needCanceler}, checkCancelPending},
+	{"cancel/midway", false, []need{needCanceler, needCount}, checkCancelMidway},
+	{"cancel/perhaps-sent", false, []need{needCanceler, needCount, needLoseReply}, checkCancelSent},
+	{"cancel/finished", false, []need{needCanceler}, checkCancelFinished},
+	{"wrapper/abilities", false, nil, checkWrapper},
+}
+
+// bench is a Subject at work in one check.
+type bench struct {
+	*Subject
+	live   bool
+	prefix string
+	known  []backup.Operation // every Operation of the check, in its newest form
+	notes  []string
+}
+
+func newBench(s *Subject, live bool) *bench {
+	b := &bench{Subject: s, live: live}
+	if live {
+		b.prefix = "c" + strconv.FormatInt(time.Now().UnixNano(), 36) + "-"
+	}
+	return b
+}
+
+// note says in the log of the check what of it was left out.
+func (b *bench) note(s string) {
+	for _, n := range b.notes {
+		if n == s {
+			return
+		}
+	}
+	b.notes = append(b.notes, s)
+}
+
+// clean removes what was made in a live service.
+func (b *bench) clean() {
+	if b.live && b.Clean != nil {
+		for i := len(b.known) - 1; i >= 0; i-- {
+			b.Clean(b.known[i])
+		}
+	}
+}
+
+// remember keeps the newest form of an Operation.
+func (b *bench) remember(op backup.Operation) {
+	for i := range b.known {
+		if b.known[i].ID == op.ID {
+			b.known[i] = op
+			return
+		}
+	}
+	b.known = append(b.known, op)
+}
+
+// process gives the Strategy of another process.
+func (b *bench) process() backup.Strategy {
+	if b.Restart != nil {
+		return b.Restart()
+	}
+	return b.Strategy
+}
+
+// spec gives the Spec of an action.
+func (b *bench) spec(action backup.Action, token string) backup.Spec {
+	var s backup.Spec
+	token = b.prefix + token
+	if b.Spec != nil {
+		s = b.Spec(action, token)
+	}
+	s.Token = token
+	return s
+}
+
+// parts is how many things a piece of work makes.
+func (b *bench) parts(a backup.Action) int {
+	if n := b.Parts[a]; n > 0 {
+		return n
+	}
+	return 1
+}
+
+// calls is Subject.Calls, or zeros.
+func (b *bench) calls() (total, mutating int) {
+	if b.Calls == nil {
+		return 0, 0
+	}
+	return b.Calls()
+}
+
+// made is how many things the known Operations made that exist, where that can be counted.
+func (b *bench) made() (n int) {
+	if b.Count != nil {
+		for _, op := range b.known {
+			n += b.Count(op.ID)
+		}
+	}
+	return n
+}
+
+// exists is Subject.Exists, or yes.
+func (b *bench) exists(r backup.Ref) bool {
+	if b.Exists == nil {
+		b.note("Subject.Exists is nil: whether things exist was taken from the Operation alone")
+		return true
+	}
+	return b.Exists(r)
+}

@@ -1,0 +1,211 @@
+package backuptest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/snapwarden/snapwarden/backup"
+)
+
+func checkKind(t tb, b *bench) {
+	kind := b.Strategy.Kind()
+	if kind == "" || strings.ContainsAny(kind, " \t\r\n") {
+		t.Errorf("the kind is %q; it must not be empty or have white space", kind)
+	}
+	for range 3 {
+		if k := b.Strategy.Kind(); k != kind {
+			t.Errorf("the kind is %q and then %q", kind, k)
+		}
+		if k := b.process().Kind(); k != kind {
+			t.Errorf("the kind is %q and in another process %q: nobody could carry its Operations on", kind, k)
+		}
+	}
+}
+
+func checkStartOperation(t tb, b *bench) {
+	kind := b.Strategy.Kind()
+	for _, f := range b.flows(t) {
+		spec := b.spec(f.action, "one")
+		spec.Owner, spec.Tags, spec.Timeout = "conformance", map[string]string{"team": "orders"}, 5*backup.DefaultTimeout
+		op, err := f.start(b.Strategy, f.ref, spec)
+		if err != nil {
+			t.Fatalf("starting a %s: %v", f.action, err)
+		}
+		// The core's own Operation for the same arguments says what the common parts must be.
+		want, err := backup.NewOperation(kind, f.action, f.ref, spec)
+		if err != nil {
+			t.Fatalf("the Spec can not be used: %v", err)
+		}
+		if err := op.Check(kind); err != nil {
+			t.Errorf("the Operation of a started %s is not one of its own Strategy: %v", f.action, err)
+		}
+		got := op
+		got.Stage, got.Next, got.State, got.Percent, got.Findings = want.Stage, want.Next, want.State, want.Percent, want.Findings
+		if b.live {
+			got.Since, got.Started, got.Updated, got.Deadline, got.Poll = want.Since, want.Started, want.Updated, want.Deadline, want.Poll
+		}
+		if got.Poll = want.Poll; op.Done() || op.Phase == backup.PhaseSucceeded {
+			t.Errorf("a %s that was only started has ended", f.action)
+		}
+		same(t, "starting a "+string(f.action)+" (Stage, Next, State, Poll and Findings are the Strategy's)", got, want)
+
+		again, err := f.start(b.process(), f.ref, spec)
+		if err != nil || again.ID != op.ID {
+			t.Errorf("starting a %s again gives the ID %q and the error %v, the first was %q", f.action, again.ID, err, op.ID)
+		}
+		spec.Token = b.prefix + "two"
+		if other, err := f.start(b.Strategy, f.ref, spec); err != nil || other.ID == op.ID {
+			t.Errorf("another token gives a %s the ID %q and the error %v", f.action, other.ID, err)
+		}
+		thaw(t, op)
+	}
+}
+
+func checkStartCalls(t tb, b *bench) {
+	for _, f := range b.flows(t) {
+		before, _ := b.Calls()
+		b.begin(t, f, "one")
+		b.begin(t, f, "one")
+		if after, _ := b.Calls(); after != before {
+			t.Errorf("starting a %s twice made %d calls; it must make none", f.action, after-before)
+		}
+	}
+}
+
+// badRefs are Refs that nobody takes, made of one that is good.
+func badRefs(good backup.Ref) []backup.Ref {
+	bad := []backup.Ref{{}}
+	for _, s := range []string{"", "*", "?", " ", "\n", "a b", "${x}", "x\x00"} {
+		for i := range 4 {
+			r := good
+			*[]*string{&r.Type, &r.Account, &r.Region, &r.ID}[i] = s
+			bad = append(bad, r)
+		}
+	}
+	change := func(f func(r *backup.Ref)) { r := good; f(&r); bad = append(bad, r) }
+	change(func(r *backup.Ref) { r.Type = "backuptest/unknown" })
+	change(func(r *backup.Ref) { r.Account = "1234" })
+	change(func(r *backup.Ref) { r.Account = "12345678901x" })
+	change(func(r *backup.Ref) { r.ID += "*" })
+	change(func(r *backup.Ref) { r.ID = "*" + r.ID })
+	change(func(r *backup.Ref) { r.Region += " " })
+	return bad
+}
+
+func checkStartRefs(t tb, b *bench) {
+	for _, f := range b.flows(t) {
+		bad := badRefs(f.ref)
+		if f.action == backup.ActionBackup {
+			bad = append(bad, b.Foreign...)
+		} else {
+			// A resource is no recovery point: who mixes them up must not delete a database.
+			bad = append(bad, b.Resource)
+			for _, r := range b.Foreign {
+				if r.Account != b.Resource.Account || r.Region != b.Resource.Region {
+					bad = append(bad, backup.Ref{Type: f.ref.Type, Account: r.Account, Region: r.Region, ID: f.ref.ID})
+				}
+			}
+		}
+		before, _ := b.calls()
+		for _, r := range bad {
+			_, err := f.start(b.Strategy, r, b.spec(f.action, "one"))
+			wantCode(t, fmt.Sprintf("starting a %s of %q", f.action, r), err, backup.ErrInvalid)
+		}
+		if after, _ := b.calls(); after != before {
+			t.Errorf("refusing a %s made %d calls", f.action, after-before)
+		}
+	}
+	if len(b.Foreign) == 0 {
+		b.note("Subject.Foreign is empty: other Regions, accounts and malformed ids were not tried")
+	}
+}
+
+// strange are options that nobody knows, whatever they say.
+type strange struct {
+	kind   string
+	action backup.Action
+}
+
+func (o strange) OptionsFor() (string, backup.Action) { return o.kind, o.action }
+
+func checkStartSpecs(t tb, b *bench) {
+	kind := b.Strategy.Kind()
+	for _, f := range b.flows(t) {
+		bad := map[string]func(s *backup.Spec){
+			"no token":                 func(s *backup.Spec) { s.Token = "" },
+			"a long token":             func(s *backup.Spec) { s.Token = strings.Repeat("x", 257) },
+			"an owner with a space":    func(s *backup.Spec) { s.Owner = "two words" },
+			"an owner with a wildcard": func(s *backup.Spec) { s.Owner = "*" },
+			"a negative timeout":       func(s *backup.Spec) { s.Timeout = -1 },
+			"a tag of AWS":             func(s *backup.Spec) { s.Tags = map[string]string{"aws:x": "y"} },
+			"a tag of the library":     func(s *backup.Spec) { s.Tags = map[string]string{backup.TagOwner: "me"} },
+			"a tag of the library in capitals": func(s *backup.Spec) {
+				s.Tags = map[string]string{strings.ToUpper(backup.TagToken): "me"}
+			},
+			"options of another kind":   func(s *backup.Spec) { s.Options = strange{"backuptest.other", f.action} },
+			"options of another action": func(s *backup.Spec) { s.Options = strange{kind, "backuptest.other"} },
+			"options of a type that is not the Strategy's": func(s *backup.Spec) {
+				s.Options = strange{kind, f.action}
+			},
+		}
+		for i, s := range b.BadSpecs[f.action] {
+			bad[fmt.Sprintf("BadSpecs[%q][%d]", f.action, i)] = func(to *backup.Spec) { token := to.Token; *to = s; to.Token = token }
+		}
+		before, _ := b.calls()
+		for name, change := range bad {
+			spec := b.spec(f.action, "one")
+			change(&spec)
+			_, err := f.start(b.Strategy, f.ref, spec)
+			wantCode(t, fmt.Sprintf("starting a %s with %s", f.action, name), err, backup.ErrInvalid)
+		}
+		if after, _ := b.calls(); after != before {
+			t.Errorf("refusing a %s made %d calls", f.action, after-before)
+		}
+	}
+}
+
+func checkStartMemory(t tb, b *bench) {
+	for _, f := range b.flows(t) {
+		spec := b.spec(f.action, "one")
+		spec.Tags = map[string]string{"team": "orders"}
+		op, err := f.start(b.Strategy, f.ref, spec)
+		if err != nil {
+			t.Fatalf("starting a %s: %v", f.action, err)
+		}
+		if len(spec.Tags) != 1 || spec.Tags["team"] != "orders" {
+			t.Errorf("starting a %s changed the caller's tags to %v", f.action, spec.Tags)
+		}
+		was := string(encode(t, op))
+		spec.Tags["team"], spec.Tags["more"] = "changed", "x"
+		if now := string(encode(t, op)); now != was {
+			t.Errorf("the Operation of a %s changes with the caller's tags: it was\n%s\nand is\n%s", f.action, was, now)
+		}
+		second, err := f.start(b.Strategy, f.ref, b.spec(f.action, "two"))
+		if err != nil {
+			t.Fatalf("starting a %s: %v", f.action, err)
+		}
+		was = string(encode(t, second))
+		scramble(op)
+		if now := string(encode(t, second)); now != was {
+			t.Errorf("two Operations share memory: one was\n%s\nand is, after the other was changed,\n%s", was, now)
+		}
+	}
+}
+
+func checkStartSize(t tb, b *bench) {
+	for _, f := range b.flows(t) {
+		spec := b.spec(f.action, strings.Repeat("t", 200))
+		spec.Tags = map[string]string{}
+		for i := range 16 {
+			spec.Tags[fmt.Sprintf("%02d%s", i, strings.Repeat("k", 48))] = strings.Repeat("v", 200)
+		}
+		op, err := f.start(b.Strategy, f.ref, spec)
+		if err != nil {
+			t.Errorf("a %s with 4 KiB of tags is refused: %v", f.action, err)
+			continue
+		}
+		if n := len(encode(t, op)); n > backup.MaxOperationBytes {
+			t.Errorf("the Operation of a %s with 4 KiB of tags has %d bytes, more than %d", f.action, n, backup.MaxOperationBytes)
+		}
+	}
+}
