@@ -74,7 +74,7 @@ var (
 				}
 				return err
 			},
-			steps: append(writeSteps[:3:3], "rename operations", "syncdir operations"),
+			steps: append(writeSteps[:3:3], "lock", "rename operations", "syncdir operations"),
 			after: map[string][]string{"fresh": {"", "new"}},
 		},
 		{
@@ -82,7 +82,7 @@ var (
 			act: func(s *FileStore, recs map[string]*Record) error {
 				return saveAs(s, recs["running"], "new", PhaseRunning)
 			},
-			steps: append(writeSteps[:3:3], "rename operations", "syncdir operations"),
+			steps: append(writeSteps[:3:3], "lock", "rename operations", "syncdir operations"),
 			after: map[string][]string{"running": {"old", "new"}},
 		},
 		{
@@ -90,7 +90,7 @@ var (
 			act: func(s *FileStore, recs map[string]*Record) error {
 				return saveAs(s, recs["running"], "new", PhaseSucceeded)
 			},
-			steps: append(writeSteps[:3:3], "rename finished", "syncdir finished", "remove operations", "syncdir operations"),
+			steps: append(writeSteps[:3:3], "lock", "rename finished", "syncdir finished", "remove operations", "syncdir operations"),
 			after: map[string][]string{"running": {"old", "new"}},
 		},
 		{
@@ -98,7 +98,7 @@ var (
 			act: func(s *FileStore, recs map[string]*Record) error {
 				return saveAs(s, recs["ended"], "new", PhaseRunning)
 			},
-			steps: append(writeSteps[:3:3], "rename operations", "syncdir operations", "remove finished", "syncdir finished"),
+			steps: append(writeSteps[:3:3], "lock", "rename operations", "syncdir operations", "remove finished", "syncdir finished"),
 			after: map[string][]string{"ended": {"old", "new"}},
 		},
 		{
@@ -106,7 +106,7 @@ var (
 			act: func(s *FileStore, recs map[string]*Record) error {
 				return saveAs(s, recs["running"], "new", PhaseRunning, recs["ending"], "new", PhaseFailed, recs["ended"], "new", PhasePartial)
 			},
-			steps: append(append(append(writeSteps[:3:3], writeSteps...), writeSteps...), "rename operations", "rename finished", "rename finished",
+			steps: append(append(append(writeSteps[:3:3], writeSteps...), writeSteps...), "lock", "rename operations", "rename finished", "rename finished",
 				"syncdir finished", "syncdir operations", "remove operations", "syncdir operations"),
 			after: map[string][]string{"running": {"old", "new"}, "ending": {"old", "new"}, "ended": {"old", "new"}},
 		},
@@ -115,7 +115,7 @@ var (
 			act: func(s *FileStore, recs map[string]*Record) error {
 				return s.Forget(context.Background(), recs["ended"].Operation.ID)
 			},
-			steps: []string{"remove finished", "syncdir finished"},
+			steps: []string{"lock", "remove finished", "syncdir finished"},
 			after: map[string][]string{"ended": {"old", ""}},
 		},
 		{
@@ -123,7 +123,7 @@ var (
 			act: func(s *FileStore, _ map[string]*Record) error {
 				return s.Renew(context.Background(), "run-a", leaseNew)
 			},
-			steps: append(writeSteps[:3:3], "rename leases", "syncdir leases"),
+			steps: append(writeSteps[:3:3], "lock", "rename leases", "syncdir leases"),
 		},
 	}
 	leaseOld = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -268,7 +268,7 @@ func wantConsistent(t *testing.T, s *FileStore, recs map[string]*Record, after m
 func TestFileStoreForgetAfterCrash(t *testing.T) {
 	c := crashScenes[2]
 	s, recs := c.prepare(t)
-	crash(t, s, 5, func() { _ = c.act(s, recs) }) // before "remove operations"
+	crash(t, s, 6, func() { _ = c.act(s, recs) }) // before "remove operations"
 	id := recs["running"].Operation.ID
 
 	s = openTestStore(t, s.dir)
@@ -277,7 +277,7 @@ func TestFileStoreForgetAfterCrash(t *testing.T) {
 	if err := s.Forget(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"remove operations", "syncdir operations", "remove finished", "syncdir finished"}, steps); d != "" {
+	if d := cmp.Diff([]string{"lock", "remove operations", "syncdir operations", "remove finished", "syncdir finished"}, steps); d != "" {
 		t.Errorf("steps (-want +got):\n%s", d)
 	}
 	if _, err := s.Load(t.Context(), id); !errors.Is(err, ErrNotFound) {
@@ -288,34 +288,45 @@ func TestFileStoreForgetAfterCrash(t *testing.T) {
 // TestFileStoreDiskFails: a disk that refuses costs nothing that is there, and what was not made durable is not acknowledged.
 func TestFileStoreDiskFails(t *testing.T) {
 	for _, c := range []struct {
-		step  string
-		stage string // stored afterwards
+		name, step string
+		gone       string // the folder that is gone at that step
+		phase      Phase
+		stored     string // the stage afterwards
 	}{
-		{"create tmp", "old"}, {"rename operations", "old"}, {"syncdir operations", "new"},
+		{"no new file", "create tmp", dirTemp, PhaseRunning, "old"},
+		{"no new name", "rename operations", dirTemp, PhaseRunning, "old"},
+		{"name not durable", "syncdir operations", dirOperations, PhaseRunning, "new"},
+		{"end not durable", "syncdir finished", dirFinished, PhaseFailed, "new"}, // the old file must stay
+		{"removal not durable", "syncdir operations", dirOperations, PhaseFailed, "new"},
 	} {
-		t.Run(c.step, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			s, recs := crashScene{}.prepare(t)
 			rec := recs["running"]
 			version := rec.Version
-			broken := map[string]string{"create tmp": dirTemp, "rename operations": dirTemp, "syncdir operations": dirOperations}[c.step]
+			gone, away := filepath.Join(s.dir, c.gone), filepath.Join(s.dir, "away")
+			failed := false
 			s.step = func(step string) {
+				if failed && strings.HasPrefix(step, "remove ") {
+					t.Errorf("after the failure: %s", step)
+				}
 				if step == c.step {
-					if err := os.Rename(filepath.Join(s.dir, broken), filepath.Join(s.dir, "away")); err != nil {
+					failed = true
+					if err := os.Rename(gone, away); err != nil {
 						t.Error(err)
 					}
 				}
 			}
-			err := saveAs(s, rec, "new", PhaseRunning)
+			err := saveAs(s, rec, "new", c.phase)
 			if !errors.Is(err, ErrUnavailable) || rec.Version != version {
 				t.Errorf("Save gives version %q, before %q, error %v", rec.Version, version, err)
 			}
 			s.step = nil
-			if err := os.Rename(filepath.Join(s.dir, "away"), filepath.Join(s.dir, broken)); err != nil {
+			if err := os.Rename(away, gone); err != nil {
 				t.Fatal(err)
 			}
 			got, err := s.Load(t.Context(), rec.Operation.ID)
-			if err != nil || got.Operation.Stage != c.stage {
-				t.Errorf("stored is stage %q, want %q, error %v", got.Operation.Stage, c.stage, err)
+			if err != nil || got.Operation.Stage != c.stored {
+				t.Errorf("stored is stage %q, want %q, error %v", got.Operation.Stage, c.stored, err)
 			}
 		})
 	}

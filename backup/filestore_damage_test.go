@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestFileStoreTruncated cuts an Operation's file at every byte.
@@ -83,7 +85,7 @@ func TestFileStoreDamaged(t *testing.T) {
 			"edited":            {func(b []byte) []byte { return bytes.Replace(b, []byte("blue"), []byte("bluf"), 1) }, ErrInvalid},
 			"without format":    {func(b []byte) []byte { return bytes.Replace(b, []byte(`"format": 1,`), nil, 1) }, ErrInvalid},
 			"without operation": {func([]byte) []byte { return []byte(`{"format":1,"version":"1-a","sum":""}`) }, ErrInvalid},
-			"of another id":     {func(b []byte) []byte { return bytes.ReplaceAll(b, []byte(`"id": "op-`), []byte(`"id": "oq-`)) }, ErrInvalid},
+			"of another id":     {func([]byte) []byte { return fileOfAnother(t) }, ErrInvalid},
 			"far too long":      {func(b []byte) []byte { return append(bytes.Clone(b), bytes.Repeat([]byte(" "), maxStoreFile)...) }, ErrInvalid},
 			"newer format":      {func(b []byte) []byte { return bytes.Replace(b, []byte(`"format": 1`), []byte(`"format": 2`), 1) }, ErrUnsupported},
 			"newer format with another layout": {func([]byte) []byte { return []byte(`{"format":2,"version":{"n":1},"operation":"base64"}`) },
@@ -131,11 +133,21 @@ func TestFileStoreDamaged(t *testing.T) {
 	}
 }
 
+// fileOfAnother gives a whole file, as somebody may copy it to the wrong name.
+func fileOfAnother(t *testing.T) []byte {
+	t.Helper()
+	b, _, err := encodeRecord(testOperation(t, "another"), "run-a", "1-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func wantDamaged(t *testing.T, s *FileStore, rec Record, code Code) {
 	t.Helper()
 	_, err := s.Load(t.Context(), rec.Operation.ID)
-	if !errors.Is(err, code) {
-		t.Errorf("Load gives %v", err)
+	if CodeOf(err) != code {
+		t.Errorf("Load gives %v, want %q", err, code)
 	}
 	if hint := HintOf(err); !strings.Contains(hint, rec.Operation.ID+".json") || !strings.Contains(hint, "left as it is") {
 		t.Errorf("the hint is %q", hint)
@@ -177,7 +189,7 @@ func TestFileStoreLeaseDamaged(t *testing.T) {
 	path := s.path(dirLeases, "run-a")
 	for contents, code := range map[string]Code{
 		"": ErrInvalid, "{": ErrInvalid, `{"format":1,"run":"run-b","until":"2100-01-01T00:00:00Z"}`: ErrInvalid,
-		`{"format":1,"run":"run-a","until":"soon"}`: ErrInvalid, `{"format":2}`: ErrUnsupported,
+		`{"format":1,"run":"run-a","until":"soon"}`: ErrInvalid, `{"run":"run-a","until":"2100-01-01T00:00:00Z"}`: ErrInvalid, `{"format":2}`: ErrUnsupported,
 	} {
 		writeTest(t, path, []byte(contents))
 		s = openTestStore(t, s.dir)
@@ -230,11 +242,14 @@ func TestFileStoreForget(t *testing.T) {
 	}
 	wantConsistent(t, s, recs, map[string][]string{"running": {"old"}, "ending": {"old"}, "ended": {""}})
 	// The same Operation, made again, has a version that a holder of the old one does not have.
-	op := recs["ended"].Operation
-	if rec := createTest(t, s, op); rec.Version == recs["ended"].Version {
-		t.Errorf("the version %q comes again", rec.Version)
+	op := testOperation(t, "forgotten")
+	op.Phase = PhaseSucceeded
+	first := createTest(t, s, op)
+	if err := s.Forget(t.Context(), op.ID); err != nil {
+		t.Fatal(err)
 	}
-	if err := s.Save(t.Context(), recs["ended"]); !errors.Is(err, ErrConflict) {
+	createTest(t, s, op)
+	if err := s.Save(t.Context(), &first); !errors.Is(err, ErrConflict) {
 		t.Errorf("Save with a version from before Forget gives %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -283,9 +298,96 @@ func TestFileStoreLeavesNothing(t *testing.T) {
 	if _, created, err := s.Create(t.Context(), stale.Operation, ""); created || err != nil {
 		t.Errorf("created %v, error %v", created, err)
 	}
+	// The losers of a race have written a file already.
+	op, other := testOperation(t, "raced"), openTestStore(t, s.dir)
+	s.step = func(step string) {
+		if step == "lock" {
+			s.step = nil
+			createTest(t, other, op)
+		}
+	}
+	if _, created, err := s.Create(t.Context(), op, ""); created || err != nil {
+		t.Errorf("created %v, error %v", created, err)
+	}
+	winner := *recs["ending"]
+	s.step = func(step string) {
+		if step == "lock" {
+			s.step = nil
+			if err := saveAs(other, &winner, "won", PhaseRunning); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := saveAs(s, recs["ending"], "lost", PhaseRunning); !errors.Is(err, ErrConflict) {
+		t.Errorf("Save gives %v", err)
+	}
 	entries, err := os.ReadDir(filepath.Join(s.dir, dirTemp))
 	if err != nil || len(entries) != 0 {
 		t.Errorf("%d temporary files are left, error %v", len(entries), err)
+	}
+}
+
+// TestFileStoreContextBetweenFiles ends the context while a call is at its second file.
+func TestFileStoreContextBetweenFiles(t *testing.T) {
+	for name, c := range map[string]struct {
+		step  string
+		want  []string // the stages afterwards
+		files int      // that were begun
+	}{
+		"writing":  {"create tmp", []string{"old", "old", "old"}, 2},
+		"renaming": {"rename finished", []string{"new", "new", "old"}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, recs := crashScene{}.prepare(t)
+			stop := errors.New("the reason")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			files, seen := 0, 0
+			s.step = func(step string) {
+				if step == "create tmp" {
+					files++
+				}
+				if step == c.step {
+					if seen++; step == "rename finished" || seen == 2 {
+						cancel(stop)
+					}
+				}
+			}
+			order := []*Record{recs["running"], recs["ended"], recs["ending"]}
+			var before []string
+			for _, rec := range order {
+				rec.Operation.Stage = "new"
+				before = append(before, rec.Version)
+			}
+			if err := s.Save(ctx, order...); !errors.Is(err, stop) {
+				t.Errorf("Save gives %v", err)
+			}
+			if files != c.files {
+				t.Errorf("%d files were begun, want %d", files, c.files)
+			}
+			for i, rec := range order {
+				got, err := s.Load(t.Context(), rec.Operation.ID)
+				if err != nil || got.Operation.Stage != c.want[i] || (rec.Version == before[i]) != (c.want[i] == "old") || got.Version != rec.Version {
+					t.Errorf("record %d is in stage %q, want %q; its version is %q, before %q, stored %q; error %v",
+						i, got.Operation.Stage, c.want[i], rec.Version, before[i], got.Version, err)
+				}
+			}
+		})
+	}
+}
+
+// TestFileStoreExact: what comes out is what went in to the byte, so that an Operation which did not change does not look changed.
+func TestFileStoreExact(t *testing.T) {
+	s := openTestStore(t, t.TempDir())
+	rec := createTest(t, s, fullOperation(t))
+	got, err := s.Load(t.Context(), rec.Operation.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, op := range map[string]Operation{"Create": rec.Operation, "Load": got.Operation} {
+		if d := cmp.Diff(fullOperation(t), op); d != "" {
+			t.Errorf("%s (-want +got):\n%s", what, d)
+		}
 	}
 }
 

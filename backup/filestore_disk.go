@@ -89,6 +89,7 @@ func (s *FileStore) tryLocked(f func() error) (ran bool, err error) {
 		return false, storeError(ErrUnavailable, err, "the folder of a FileStore must be writable")
 	}
 	defer file.Close()
+	s.at("lock")
 	ok, err := lockFile(file)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return false, storeError(ErrUnsupported, err, "this file system has no locks: put the folder on a local disk")

@@ -240,16 +240,40 @@ func TestFileStoreLockHeld(t *testing.T) {
 	})
 }
 
-// TestFileStoreLockRemoved: a lock file that somebody removed is made again, and the one without a name excludes nobody.
+// TestFileStoreLockRemoved: a lock on a file that lost its name excludes nobody, so the file with the name counts.
 func TestFileStoreLockRemoved(t *testing.T) {
-	s := openTestStore(t, t.TempDir())
-	if err := os.Remove(filepath.Join(s.dir, "lock")); err != nil {
-		t.Fatal(err)
-	}
-	createTest(t, s, testOperation(t, "token"))
-	if _, err := os.Stat(filepath.Join(s.dir, "lock")); err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := openTestStore(t, t.TempDir())
+		path := filepath.Join(s.dir, "lock")
+		freed := make(chan struct{})
+		s.step = func(step string) {
+			if step != "lock" {
+				return
+			}
+			s.step = nil // between the opening of the file and its locking, somebody removes it and another process locks a new one
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+			other, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+			if err != nil {
+				t.Error(err)
+			}
+			if ok, err := lockFile(other); !ok || err != nil {
+				t.Errorf("lockFile: %v, %v", ok, err)
+			}
+			time.AfterFunc(time.Second, func() {
+				unlockFile(other)
+				_ = other.Close()
+				close(freed)
+			})
+		}
+		started := time.Now()
+		createTest(t, s, testOperation(t, "token"))
+		if d := time.Since(started); d < time.Second {
+			t.Errorf("Create did not wait for the other process but %v", d)
+		}
+		<-freed
+	})
 }
 
 func BenchmarkFileStoreSave(b *testing.B) {

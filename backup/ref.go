@@ -55,6 +55,21 @@ func (r Ref) Validate() error {
 	return nil
 }
 
+// badByte gives the offset of the first control character, space or wildcard, or -1. It reads bytes: it runs in every Step.
+func badByte(s string) int {
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '*', '?', '$', '{', '}', 0x7f:
+			return i
+		default:
+			if c <= ' ' {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
 // Refs is a list of Refs that stays small as JSON: what the Refs share is written once and only the ids are repeated, so that the 128
 // members of a volume set fit into an Operation.
 type Refs []Ref

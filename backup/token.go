@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,11 +15,14 @@ var lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding
 
 // digest hashes parts so that no two lists of parts have the same bytes: each is preceded by its length.
 func digest(parts ...string) string {
-	h := sha256.New()
+	b := make([]byte, 0, 256)
 	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
+		b = strconv.AppendInt(b, int64(len(p)), 10)
+		b = append(b, ':')
+		b = append(b, p...)
 	}
-	return lower32.EncodeToString(h.Sum(nil)[:16])
+	h := sha256.Sum256(b)
+	return lower32.EncodeToString(h[:16])
 }
 
 // operationID is "op-" and 26 letters and digits: 128 bits, lower case, fit for names and tags of every service.

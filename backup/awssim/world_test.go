@@ -267,6 +267,13 @@ func TestBuckets(t *testing.T) {
 				t.Errorf("%s: a burst of %d, want %d", c.name, n, c.n)
 			}
 		}
+		// Another account has buckets of its own, and so has another Region.
+		if _, err := awsec2.NewFromConfig(s.w.Config(other, region)).DescribeSnapshots(s.ctx, paged); err != nil {
+			t.Error(err)
+		}
+		if _, err := once.DescribeSnapshots(s.ctx, paged, func(o *awsec2.Options) { o.Region = "us-east-1" }); err != nil {
+			t.Error(err)
+		}
 		time.Sleep(2 * time.Second)
 		if a, b := burst(create), burst(list(paged)); a != 10 || b != 40 {
 			t.Errorf("after two seconds %d creates and %d lists, want 10 and 40", a, b)
@@ -275,13 +282,6 @@ func TestBuckets(t *testing.T) {
 		time.Sleep(time.Second)
 		if n := burst(create); n != 50 {
 			t.Errorf("at speed 10, after a second, %d, want 50", n)
-		}
-		// Another account has buckets of its own, and so has another Region.
-		if _, err := awsec2.NewFromConfig(s.w.Config(other, region)).DescribeSnapshots(s.ctx, paged); err != nil {
-			t.Error(err)
-		}
-		if _, err := once.DescribeSnapshots(s.ctx, paged, func(o *awsec2.Options) { o.Region = "us-east-1" }); err != nil {
-			t.Error(err)
 		}
 		s.w.SetThrottling(false)
 		if n := burst(create); n != 1000 {
@@ -466,6 +466,10 @@ func TestLogging(t *testing.T) {
 func TestLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
+		begin := time.Now()
+		if _, err := s.look(); err != nil || time.Since(begin) != time.Nanosecond {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
 		s.w.SetLatency(func(_, operation string) time.Duration {
 			if operation == "DescribeSnapshots" {
 				return time.Second

@@ -35,9 +35,12 @@ type Subject struct {
 	Tags map[string]string
 	// Missing is a Ref like Resource, well-formed and served by the Strategy, of something that does not exist.
 	Missing backup.Ref
-	// Foreign are Refs that Start must refuse without any call: of another Region or account, or with an identifier that the service can
-	// not have. The suite has its own for what no Strategy takes: empty parts, wildcards, unknown types.
-	Foreign []backup.Ref
+	// Malformed are Refs like Resource with identifiers that the service can not have; Start must refuse them. The suite has its own for
+	// what no Strategy takes: empty parts, wildcards, unknown types.
+	Malformed []backup.Ref
+	// Unserved are well-formed Refs of accounts and Regions that the Strategy is not for. Start refuses them, or, where that can not be
+	// known without a call, the first Step.
+	Unserved []backup.Ref
 
 	// Spec gives what an action needs beyond a token, such as the options of a restore; nil means nothing. It gives the same for the same
 	// arguments, and names of new things that differ with the token. The suite sets Token, and Owner where it matters.
@@ -151,6 +154,7 @@ var (
 	needFailLater = need{"Subject.FailLater is nil", func(b *bench) bool { return b.FailLater != nil }}
 	needVanish    = need{"Subject.Vanish is nil", func(b *bench) bool { return b.Vanish != nil }}
 	needMissing   = need{"Subject.Missing is empty", func(b *bench) bool { return !b.Missing.IsZero() }}
+	needUnserved  = need{"Subject.Unserved is empty", func(b *bench) bool { return len(b.Unserved) > 0 }}
 	needTags      = need{"Subject.Tags is empty", func(b *bench) bool { return len(b.Tags) > 0 }}
 
 	needDiscoverer  = ability[backup.Discoverer]("Discoverer")
@@ -170,6 +174,7 @@ var strategyChecks = []strategyCheck{
 	{"start/operation", true, nil, checkStartOperation},
 	{"start/makes-no-call", true, []need{needCalls}, checkStartCalls},
 	{"start/refuses-refs", true, nil, checkStartRefs},
+	{"start/refuses-places", true, []need{needUnserved}, checkStartPlaces},
 	{"start/refuses-specs", true, nil, checkStartSpecs},
 	{"start/shares-no-memory", true, nil, checkStartMemory},
 	{"start/fits-with-many-tags", true, nil, checkStartSize},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/snapwarden/snapwarden/backup"
@@ -40,8 +41,8 @@ type look struct {
 
 // The most that a piece of work may take.
 const (
-	mostSteps   = 10_000
-	mostTime    = 48 * time.Hour
+	mostSteps   = 3000
+	mostTime    = backup.DefaultTimeout
 	mostTrouble = 50
 	quiet       = 15 * time.Minute // after which everything is visible
 )
@@ -120,8 +121,11 @@ func (p *pilot) give(t tb, ctx context.Context, op backup.Operation) (backup.Ope
 		in = p.prepare(in)
 	}
 	p.b.remember(op)
-	_, mutating := p.b.calls()
-	made, began := p.b.made(), time.Now()
+	mutating, made, began := 0, 0, time.Now()
+	if p.watch != nil {
+		_, mutating = p.b.calls()
+		made = p.b.made()
+	}
 	step := func() (backup.Operation, error) { return p.s.Step(ctx, in) }
 	var next backup.Operation
 	var err error
@@ -185,11 +189,17 @@ type flow struct {
 func (b *bench) flows(t tb) []flow {
 	t.Helper()
 	fs := []flow{b.backups(t)}
-	if _, ok := backup.As[backup.Restorer](b.Strategy); ok {
-		fs = append(fs, b.restores(t, b.point(t, "to-restore")))
+	_, restores := backup.As[backup.Restorer](b.Strategy)
+	_, deletes := backup.As[backup.Deleter](b.Strategy)
+	if !restores && !deletes {
+		return fs
 	}
-	if _, ok := backup.As[backup.Deleter](b.Strategy); ok {
-		fs = append(fs, b.deletes(t, b.point(t, "to-delete")))
+	point := b.point(t, "a-point")
+	if restores {
+		fs = append(fs, b.restores(t, point))
+	}
+	if deletes {
+		fs = append(fs, b.deletes(t, point)) // last: what was restored from is deleted
 	}
 	return fs
 }
@@ -281,6 +291,13 @@ func (b *bench) once(t tb, op backup.Operation) {
 	}
 	if len(op.Points)+len(op.Made) == 0 {
 		t.Errorf("the %s succeeded and lists nothing", op.Action)
+	}
+	for _, other := range b.known {
+		for _, r := range append(slices.Clone(op.Points), op.Made...) {
+			if other.ID != op.ID && (slices.Contains(other.Points, r) || slices.Contains(other.Made, r)) {
+				t.Errorf("the %s lists %s, which another piece of work has made", op.Action, r)
+			}
+		}
 	}
 }
 

@@ -104,20 +104,36 @@ func TestSnapshotFilters(t *testing.T) {
 func TestOwnersAndShares(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
+		theirs := s.ec2.Seed(s.w, other, region, 3, ec2sim.Seeds{Volumes: []string{"vol-00000001", "vol-00000001", "vol-00000002"}})
 		mine := s.ec2.Seed(s.w, home, region, 3, ec2sim.Seeds{})
-		theirs := s.ec2.Seed(s.w, other, region, 3, ec2sim.Seeds{})
 		s.ec2.Seed(s.w, home, "us-east-1", 3, ec2sim.Seeds{})
-		if !s.ec2.Share(s.w, other, region, theirs[0], home) || !s.ec2.Share(s.w, other, region, theirs[1], "all") {
+		if !s.ec2.Share(s.w, other, region, theirs[0], home) {
 			t.Fatal("not shared")
+		}
+		// Twice, because putting lists together must not change them.
+		for range 2 {
+			if d := cmp.Diff([]string{theirs[0], mine[0], mine[1], mine[2]}, s.ids()); d != "" {
+				t.Error(d)
+			}
+		}
+		if !s.ec2.Share(s.w, other, region, theirs[1], "all") {
+			t.Fatal("not shared")
+		}
+		foreign := []ec2types.Filter{by("volume-id", "vol-00000001")}
+		if got := s.ids(foreign...); !slices.Equal(got, theirs[:2]) {
+			t.Errorf("of a volume of theirs: %v", got)
+		}
+		if out, err := s.c.DescribeSnapshots(s.ctx, &awsec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: foreign}); err != nil || len(out.Snapshots) != 0 {
+			t.Errorf("of a volume of theirs, our own: %v %s", err, text(out))
 		}
 		for name, c := range map[string]struct {
 			owners []string
 			want   []string
 		}{
-			"all":    {nil, []string{mine[0], mine[1], mine[2], theirs[0], theirs[1]}},
+			"all":    {nil, []string{theirs[0], theirs[1], mine[0], mine[1], mine[2]}},
 			"self":   {[]string{"self"}, mine},
 			"other":  {[]string{other}, theirs[:2]},
-			"both":   {[]string{other, "self"}, []string{mine[0], mine[1], mine[2], theirs[0], theirs[1]}},
+			"both":   {[]string{"self", other}, []string{theirs[0], theirs[1], mine[0], mine[1], mine[2]}},
 			"amazon": {[]string{"amazon"}, nil},
 		} {
 			out, err := s.c.DescribeSnapshots(s.ctx, &awsec2.DescribeSnapshotsInput{OwnerIds: c.owners})
@@ -148,6 +164,30 @@ func TestOwnersAndShares(t *testing.T) {
 		s.ec2.Share(s.w, other, region, theirs[0])
 		_, err = s.c.CreateVolume(s.ctx, &awsec2.CreateVolumeInput{AvailabilityZone: aws.String(region + "a"), SnapshotId: aws.String(theirs[0])})
 		want(t, "a volume of one that is shared no more", err, "InvalidSnapshot.NotFound")
+	})
+}
+
+// A read of the past sees the tags of the past, whatever was changed since.
+func TestStaleTags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		ids := s.ec2.Seed(s.w, home, region, 3, ec2sim.Seeds{Tags: func(int) map[string]string { return map[string]string{"a": "old"} }})
+		s.ec2.Seed(s.w, home, region, 3, ec2sim.Seeds{})
+		time.Sleep(time.Hour)
+		for i := range ids {
+			s.ec2.Retag(s.w, home, region, ids[2-i], map[string]string{"a": "new"})
+			time.Sleep(10 * time.Second)
+		}
+		for back, want := range map[time.Duration][2][]string{0: {nil, ids}, 15 * time.Second: {ids[:1], ids[1:]}, 25 * time.Second: {ids[:2], ids[2:]}, time.Minute: {ids, nil}} {
+			for i, value := range []string{"old", "new"} {
+				if back > 0 {
+					s.w.Inject(awssim.Fault{Kind: awssim.FaultStale, Back: back})
+				}
+				if d := cmp.Diff(want[i], s.ids(by("tag:a", value))); d != "" {
+					t.Errorf("%s, %v ago: %s", value, back, d)
+				}
+			}
+		}
 	})
 }
 

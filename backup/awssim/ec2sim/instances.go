@@ -2,6 +2,7 @@ package ec2sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -120,7 +121,9 @@ func (s *EC2) launched(r *awssim.Request, reservation string) *awsec2.RunInstanc
 // bind notes an attachment at the volume and at the instance.
 func (s *EC2) bind(r *awssim.Request, i *instance, v *volume, a *attachment) {
 	v.attached = append(v.attached, a)
-	i.volumes = append(i.volumes, v)
+	if !slices.Contains(i.volumes, v) {
+		i.volumes = append(i.volumes, v)
+	}
 	s.in(r.Region).volumes.note(v, "attachment.instance-id", i.id)
 }
 

@@ -182,6 +182,23 @@ func TestDeletePendingKeepsSlot(t *testing.T) {
 	})
 }
 
+func TestDeleteBehindBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		id := s.snapshot(s.volume())
+		if s.ec2.DeleteBehindBack(s.w, other, region, id) || !s.ec2.DeleteBehindBack(s.w, home, region, id) || s.ec2.DeleteBehindBack(s.w, home, region, id) {
+			t.Error("deleted the wrong one, or twice")
+		}
+		if got := s.ids(); got != nil {
+			t.Errorf("still there: %v", got)
+		}
+		time.Sleep(24 * time.Hour)
+		if p := s.ec2.Snapshots(s.w, home, region)[0]; p.State != ec2types.SnapshotStatePending || !p.Deleted || !p.Gone {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
 func TestCreateSnapshots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)

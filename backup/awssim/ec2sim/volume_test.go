@@ -83,6 +83,55 @@ func TestVolumeLife(t *testing.T) {
 	})
 }
 
+// A volume that moved belongs to the instance at which it is.
+func TestVolumeMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		a, b := s.instance("/dev/sdf"), s.instance()
+		v := a.BlockDeviceMappings[1].Ebs.VolumeId
+		move := func(from, to *ec2types.Instance) {
+			t.Helper()
+			if _, err := s.c.DetachVolume(s.ctx, &awsec2.DetachVolumeInput{VolumeId: v, InstanceId: from.InstanceId}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if _, err := s.c.AttachVolume(s.ctx, &awsec2.AttachVolumeInput{VolumeId: v, InstanceId: to.InstanceId, Device: aws.String("/dev/sdh")}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		sizes := func() (n [2]int) {
+			t.Helper()
+			for i, x := range []*ec2types.Instance{a, b} {
+				out, err := s.c.DescribeInstances(s.ctx, &awsec2.DescribeInstancesInput{InstanceIds: []string{*x.InstanceId}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				set, err := s.c.CreateSnapshots(s.ctx, &awsec2.CreateSnapshotsInput{InstanceSpecification: &ec2types.InstanceSpecification{InstanceId: x.InstanceId}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				n[i] = len(out.Reservations[0].Instances[0].BlockDeviceMappings)
+				if m := len(s.volumes(by("attachment.instance-id", *x.InstanceId))); m != n[i] || len(set.Snapshots) != n[i] {
+					t.Errorf("%s: %d mappings, %d volumes, %d snapshots", *x.InstanceId, n[i], m, len(set.Snapshots))
+				}
+			}
+			return n
+		}
+		if n := sizes(); n != [2]int{2, 1} {
+			t.Errorf("at first %v", n)
+		}
+		move(a, b)
+		if n := sizes(); n != [2]int{1, 2} {
+			t.Errorf("moved %v", n)
+		}
+		move(b, a)
+		if n := sizes(); n != [2]int{2, 1} {
+			t.Errorf("moved back %v", n)
+		}
+	})
+}
+
 func TestCreateVolumeToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)

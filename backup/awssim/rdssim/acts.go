@@ -100,6 +100,15 @@ func (s *RDS) SetStatus(w *awssim.World, account, reg, name, status string, d ti
 	})
 }
 
+// SetSnapshotStatus has AWS show a snapshot in a state, such as "copying" or one that nobody knows, for a time from now.
+func (s *RDS) SetSnapshotStatus(w *awssim.World, account, reg, name, status string, d time.Duration) {
+	w.Do(account, reg, func(r *awssim.Request) {
+		if p, ok := s.in(r).snapshots.truth(r, named(r, "snapshot", name)); ok {
+			p.spans = append(p.spans, span{r.Now, r.Now.Add(r.Scale(d)), status})
+		}
+	})
+}
+
 // Expose has somebody else change who reaches an instance, in whatever state it is.
 func (s *RDS) Expose(w *awssim.World, account, reg, name string, public bool, securityGroups ...string) {
 	s.withInstance(w, account, reg, name, func(r *awssim.Request, _ *region, i *instance) {

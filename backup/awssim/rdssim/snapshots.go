@@ -34,6 +34,7 @@ type snapshot struct {
 	optionGroup           string
 	ready                 time.Time
 	failed                bool
+	spans                 []span
 	tags                  history[map[string]string]
 }
 
@@ -41,12 +42,24 @@ func (p *snapshot) status(now time.Time) string {
 	switch {
 	case !p.deleting.IsZero() && !now.Before(p.deleting):
 		return "deleting"
+	case len(p.spans) > 0 && p.held(now) != "":
+		return p.held(now)
 	case now.Before(p.ready):
 		return "creating"
 	case p.failed:
 		return "failed"
 	}
 	return "available"
+}
+
+// held is the state in which AWS holds the snapshot, empty for none.
+func (p *snapshot) held(now time.Time) string {
+	for _, s := range slices.Backward(p.spans) {
+		if !now.Before(s.from) && now.Before(s.to) {
+			return s.status
+		}
+	}
+	return ""
 }
 
 func (p *snapshot) percent(now time.Time) int32 {

@@ -134,6 +134,14 @@ func TestSnapshotRefusals(t *testing.T) {
 		}
 		_, err = e.c.DeleteDBSnapshot(e.ctx, &awsrds.DeleteDBSnapshotInput{DBSnapshotIdentifier: aws.String("nothing")})
 		e.want("deleting nothing", err, "DBSnapshotNotFound")
+		e.db.SetSnapshotStatus(e.w, home, region, "in-storage-optimization", "polishing", time.Minute)
+		if got := e.status("in-storage-optimization"); got != "polishing" {
+			t.Errorf("held by AWS: %s", got)
+		}
+		time.Sleep(time.Minute)
+		if got := e.status("in-storage-optimization"); got != "available" {
+			t.Errorf("no longer held by AWS: %s", got)
+		}
 		e.db.FailSnapshot(e.w, home, region, "in-storage-optimization")
 		if got := e.status("in-storage-optimization"); got != "failed" {
 			t.Errorf("failed by AWS: %s", got)
