@@ -33,6 +33,9 @@ const (
 type deleteState struct {
 	AllowForeign bool     `json:"f,omitempty"`
 	Snapshots    []string `json:"s,omitempty"`
+	// Gone are those of them whose deletion EC2 has accepted, or of which it has said that they do not exist: a call that changes something
+	// sees what is true.
+	Gone []string `json:"g,omitempty"`
 	// Lost is since when nothing was found.
 	Lost time.Time `json:"l,omitzero"`
 }
@@ -79,7 +82,19 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 				return op, nil
 			}
 		}
-		if done, err := s.deleteAll(ctx, c, &op, st.Snapshots); err != nil || !done {
+		gone, err := s.deleteAll(ctx, c, &op, st.Snapshots, st.Gone)
+		if len(gone) > len(st.Gone) {
+			st.Gone = gone
+			if err := op.SetState(st); err != nil {
+				return op, err
+			}
+			if err != nil {
+				// What was done is kept; the rest is tried again soon.
+				op.PollIn(s.opts.PollMin)
+				return op, nil
+			}
+		}
+		if err != nil || op.Done() {
 			return op, err
 		}
 		op.To(stageGone, "")
@@ -102,6 +117,10 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 			s.wait(&op)
 		default:
 			// A listing may lag; after this long the calls are made again, until the deadline.
+			st.Gone = nil
+			if err := op.SetState(st); err != nil {
+				return op, err
+			}
 			op.To(stageDelete, "DeleteSnapshot")
 		}
 		return op, nil
@@ -173,29 +192,33 @@ func (s *Strategy) remaining(op *backup.Operation, found map[string]ec2types.Sna
 	slices.SortFunc(op.Points, func(a, b backup.Ref) int { return cmpRef(a, b) })
 }
 
-// deleteAll deletes by id, one after the other, for as long as the Step has time; it is repeated until all were deleted. A refusal that will
-// not pass fails the Operation, with what remains in Points; then, and when something is left to do, the answer is false.
-func (s *Strategy) deleteAll(ctx context.Context, c *awsec2.Client, op *backup.Operation, ids []string) (bool, error) {
+// deleteAll deletes by id, one after the other, what is not in gone, and gives gone with what has gone now, also with an error. A refusal that will
+// not pass fails the Operation, with what remains in Points.
+func (s *Strategy) deleteAll(ctx context.Context, c *awsec2.Client, op *backup.Operation, ids, gone []string) ([]string, error) {
+	gone = slices.Clone(gone)
 	for i, id := range ids {
-		id := id
+		if slices.Contains(gone, id) {
+			continue
+		}
 		_, err := c.DeleteSnapshot(ctx, &awsec2.DeleteSnapshotInput{SnapshotId: &id}, s.changing)
-		if err == nil {
-			continue
-		}
-		v := table.Classify(err)
-		if v.Code == backup.ErrNotFound {
-			continue
-		}
-		failed := v.Error(Kind, "DeleteSnapshot", op.Ref, err)
-		if v.Class == awscall.Permanent {
-			op.Points = nil
-			for _, left := range ids[i:] {
-				op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, left))
+		if err != nil {
+			v := table.Classify(err)
+			if v.Code != backup.ErrNotFound {
+				failed := v.Error(Kind, "DeleteSnapshot", op.Ref, err)
+				if v.Class != awscall.Permanent {
+					return gone, failed
+				}
+				op.Points = nil
+				for _, left := range ids[i:] {
+					if !slices.Contains(gone, left) {
+						op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, left))
+					}
+				}
+				op.Fail(failed)
+				return gone, nil
 			}
-			op.Fail(failed)
-			return false, nil
 		}
-		return false, failed
+		gone = append(gone, id)
 	}
-	return true, nil
+	return gone, nil
 }

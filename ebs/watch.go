@@ -151,7 +151,8 @@ func (s *Strategy) undo(ctx context.Context, c *awsec2.Client, op backup.Operati
 		op.Succeed()
 		return op, nil
 	}
-	if done, err := s.deleteAll(ctx, c, &op, st.ids()); err != nil || !done {
+	// What an earlier Step has deleted is not listed, or still pending; deleting it again is harmless.
+	if _, err := s.deleteAll(ctx, c, &op, st.ids(), nil); err != nil || op.Done() {
 		return op, err
 	}
 	op.To(stageUndone, "")
