@@ -203,6 +203,9 @@ func (r *Runner) Step(ctx context.Context, op Operation) (Operation, error) {
 	if err != nil {
 		return op, err
 	}
+	if err := context.Cause(ctx); err != nil {
+		return op, err
+	}
 	op, done := r.intend(op)
 	if done {
 		h.rec.Operation, h.dirty = op, true

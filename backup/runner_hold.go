@@ -157,8 +157,16 @@ func (r *Runner) release(ctx context.Context, id string) {
 	r.mu.Lock()
 	others := h.users > 1
 	r.mu.Unlock()
-	if !h.have || others {
+	if others {
 		return
+	}
+	if !h.have {
+		// A save whose end was not learnt may have left the record with this run.
+		rec, err := r.opts.Store.Load(ctx, id)
+		if err != nil || rec.Run != r.opts.Run {
+			return
+		}
+		h.rec, h.have, h.dirty = rec, true, false
 	}
 	h.rec.Run = ""
 	if r.save(ctx, h) == nil {

@@ -449,6 +449,30 @@ func TestAwaitCancelled(t *testing.T) {
 	})
 }
 
+// An intent whose save failed because the context ended does not keep the operation from the next process.
+func TestAwaitCancelledInASaveGivesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		inner := fileStore(t)
+		store := &failing{Store: inner, fail: func(recs []*backup.Record) error {
+			if recs[0].Operation.Attempt > 0 && ctx.Err() == nil {
+				cancel()
+				return &backup.Error{Op: "store", Code: backup.ErrUnavailable, Err: ctx.Err()}
+			}
+			return nil
+		}}
+		f := &fake{}
+		op, err := runner(t, f, with(store)).Run(ctx, start(t, f, "t", 0))
+		if !errors.Is(err, context.Canceled) || f.made != 0 {
+			t.Fatalf("%v, made %d", err, f.made)
+		}
+		began := time.Now()
+		if _, err := runner(t, f, with(inner)).Await(t.Context(), op); err != nil || time.Since(began) > time.Minute {
+			t.Errorf("%v after %v: the operation was not given back", err, time.Since(began))
+		}
+	})
+}
+
 // A call that changes something is not given up half-way, and ends within the Step's time.
 func TestSendingIgnoresTheCallersCancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

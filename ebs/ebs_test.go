@@ -419,6 +419,16 @@ func TestAttachedBetweenPlanAndCall(t *testing.T) {
 		if len(op.Findings) != 1 || op.Findings[0].ID != "ebs.extra-volume" {
 			t.Errorf("findings: %v", op.Findings)
 		}
+		// The set is listed once, with all four members.
+		n := 0
+		for p, err := range s.List(t.Context(), backup.Query{Account: account, Region: region}) {
+			if n++; err != nil || p.Ref != op.Points[0] || len(p.Members) != 4 || p.Status != backup.StatusAvailable {
+				t.Errorf("listed %+v, %v", p, err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("listed %d times", n)
+		}
 	})
 	inBubble(t, func(t *testing.T, b *bench, s *ebs.Strategy) {
 		var gone string

@@ -43,8 +43,8 @@ func short(point backup.Ref, members []ec2types.Snapshot) bool {
 	return err == nil && len(members) < n
 }
 
-// List yields recovery points: sets that this package made as one each, and all other snapshots of the account one by one. A set is
-// yielded when its last member was read.
+// List yields recovery points: all snapshots of the account that are in no set of this package one by one as they are read, and then the
+// sets, as one each.
 func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.RecoveryPoint, error] {
 	return func(yield func(backup.RecoveryPoint, error) bool) {
 		fail := func(err error) { yield(backup.RecoveryPoint{}, err) }
@@ -78,15 +78,10 @@ func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.Re
 				order = append(order, set)
 			}
 			sets[set] = append(sets[set], x)
-			if !short(backup.Ref{Type: TypeSet}, sets[set]) {
-				if want(TypeSet) && !yield(setPoint(r, set, sets[set]), nil) {
-					return
-				}
-				sets[set] = nil
-			}
 		}
+		// A set may have more members than it was planned to have, so it is known only when the last page was read.
 		for _, id := range order {
-			if len(sets[id]) > 0 && want(TypeSet) && !yield(setPoint(r, id, sets[id]), nil) {
+			if want(TypeSet) && !yield(setPoint(r, id, sets[id]), nil) {
 				return
 			}
 		}

@@ -2,6 +2,7 @@ package ebs
 
 import (
 	"context"
+	"errors"
 
 	"github.com/snapwarden/snapwarden/backup"
 )
@@ -75,5 +76,10 @@ func finding(op backup.Operation, err error) ([]backup.Finding, error) {
 	if !permanent(err) && backup.CodeOf(err) != backup.ErrDenied {
 		return nil, err
 	}
-	return []backup.Finding{{ID: "ebs." + string(op.Action) + "-refused", Severity: backup.SeverityError, Ref: op.Ref, Message: err.Error(), Remedy: backup.HintOf(err)}}, nil
+	message := err.Error()
+	var e *backup.Error
+	if errors.As(err, &e) && e.Err != nil {
+		message = e.Err.Error()
+	}
+	return []backup.Finding{{ID: "ebs." + string(op.Action) + "-refused", Severity: backup.SeverityError, Ref: op.Ref, Message: message, Remedy: backup.HintOf(err)}}, nil
 }

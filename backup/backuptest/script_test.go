@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,5 +175,31 @@ func TestScriptShowsDuplicates(t *testing.T) {
 	}
 	if n := s.Made(op.ID); n != 2 {
 		t.Errorf("an attempt that was marked as repeated made another point")
+	}
+}
+
+// Against a live service the checks run in real time, with tokens that no other run has, and clean up after themselves.
+func TestLive(t *testing.T) {
+	var mu sync.Mutex
+	worlds, cleaned := 0, map[string]bool{}
+	ran := t.Run("Suite", func(t *testing.T) {
+		backuptest.TestStrategy(t, backuptest.Harness{Live: true, New: func(testing.TB) *backuptest.Subject {
+			worlds++
+			if time.Now().Year() < 2020 {
+				t.Error("a live check runs in a bubble")
+			}
+			s := backuptest.NewScript("dump", backuptest.Make("CreateDump"))
+			return &backuptest.Subject{Strategy: s, Resource: database, Count: s.Made, Clean: func(op backup.Operation) {
+				mu.Lock()
+				defer mu.Unlock()
+				if cleaned[op.ID] {
+					t.Errorf("%s was cleaned up twice, or its token was used twice", op.ID)
+				}
+				cleaned[op.ID] = true
+			}}
+		}})
+	})
+	if !ran || worlds == 0 || len(cleaned) == 0 {
+		t.Errorf("%d worlds, %d operations cleaned up", worlds, len(cleaned))
 	}
 }

@@ -1,6 +1,7 @@
 package backuptest
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/snapwarden/snapwarden/backup"
@@ -218,19 +219,22 @@ func checkRestoreMissing(t tb, b *bench) {
 	b.orphan(t, op)
 }
 
-// cancel cancels op and checks what Cancel itself must hold to.
-func (b *bench) cancel(t tb, op backup.Operation) backup.Operation {
+// cancel cancels op and checks what Cancel itself must hold to. What the service can not stop may be refused; then op is as it was, and the
+// answer is false.
+func (b *bench) cancel(t tb, op backup.Operation) (backup.Operation, bool) {
 	t.Helper()
 	x, _ := backup.As[backup.Canceler](b.process())
 	total, _ := b.calls()
 	in := thaw(t, op)
 	next, err := x.Cancel(t.Context(), in)
-	if err != nil {
-		t.Fatalf("Cancel of a %s in stage %q: %v", op.Action, op.Stage, err)
-	}
 	same(t, "what Cancel was given, afterwards", in, op)
 	if now, _ := b.calls(); now != total {
 		t.Errorf("Cancel made %d calls; it must make none", now-total)
+	}
+	if err != nil {
+		wantCode(t, fmt.Sprintf("Cancel of a %s in stage %q", op.Action, op.Stage), err, backup.ErrUnsupported)
+		same(t, "what Cancel gives with its refusal", next, op)
+		return op, false
 	}
 	again, err := x.Cancel(t.Context(), thaw(t, next))
 	if err != nil && !next.Done() {
@@ -239,13 +243,19 @@ func (b *bench) cancel(t tb, op backup.Operation) backup.Operation {
 	if err == nil && (again.Phase != next.Phase || again.ID != next.ID) {
 		t.Errorf("Cancel of what is being canceled gives phase %s, it was %s", again.Phase, next.Phase)
 	}
-	return next
+	return next, true
 }
 
-// canceled checks how a canceled Operation ended: nothing that remains is unlisted. It may have succeeded if it was done before it could be
-// stopped.
-func (b *bench) canceled(t tb, op backup.Operation) {
+// canceled cancels an Operation and checks how it ends: nothing that remains is unlisted. It may succeed if it was done before it could be
+// stopped, and must if Cancel was refused.
+func (b *bench) canceled(t tb, p *pilot, op backup.Operation) {
 	t.Helper()
+	op, ok := b.cancel(t, op)
+	if op = p.finish(t, op); !ok {
+		b.note("Cancel was refused with ErrUnsupported after something was perhaps made")
+		b.once(t, op)
+		return
+	}
 	if op.Phase != backup.PhaseCanceled && op.Phase != backup.PhaseSucceeded {
 		t.Errorf("a canceled %s ended %s: %v", op.Action, op.Phase, op.Err())
 	}
@@ -258,7 +268,11 @@ func (b *bench) canceled(t tb, op backup.Operation) {
 
 func checkCancelPending(t tb, b *bench) {
 	_, mutating := b.calls()
-	op := b.pilot().finish(t, b.cancel(t, b.begin(t, b.backups(t), "one")))
+	op, ok := b.cancel(t, b.begin(t, b.backups(t), "one"))
+	if !ok {
+		t.Fatalf("a backup that has made nothing can not be canceled")
+	}
+	op = b.pilot().finish(t, op)
 	if op.Phase != backup.PhaseCanceled || backup.CodeOf(op.Err()) != backup.ErrCanceled {
 		t.Errorf("a backup that was canceled before anything was made ended %s: %v", op.Phase, op.Err())
 	}
@@ -280,7 +294,7 @@ func checkCancelMidway(t tb, b *bench) {
 		if op.Done() {
 			return
 		}
-		b.canceled(t, p.finish(t, b.cancel(t, op)))
+		b.canceled(t, p, op)
 	}
 }
 
@@ -298,7 +312,7 @@ func checkCancelSent(t tb, b *bench) {
 	if op.Done() {
 		return
 	}
-	b.canceled(t, p.finish(t, b.cancel(t, op)))
+	b.canceled(t, p, op)
 }
 
 func checkCancelFinished(t tb, b *bench) {

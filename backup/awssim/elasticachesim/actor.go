@@ -109,3 +109,16 @@ func (s *ElastiCache) Failover(w *awssim.World, account, region, group, member s
 func (s *ElastiCache) AddParameterGroup(w *awssim.World, account, region, name string, clusterEnabled bool) {
 	w.Do(account, region, func(r *awssim.Request) { s.at(r).parameterGroups[name] = clusterEnabled })
 }
+
+// Vanish takes a snapshot away at once, whatever its status, as no call can: an accident of AWS's, or a deletion that nobody saw.
+func (s *ElastiCache) Vanish(w *awssim.World, account, region, snapshot string) (err error) {
+	w.Do(account, region, func(r *awssim.Request) {
+		x, ok := s.at(r).snapshots.live(snapshot, r.Now)
+		if !ok {
+			err = fmt.Errorf("elasticachesim: no snapshot %q", snapshot)
+			return
+		}
+		x.deleting, x.gone = r.Now, r.Now
+	})
+	return err
+}

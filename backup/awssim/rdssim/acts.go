@@ -100,6 +100,21 @@ func (s *RDS) SetStatus(w *awssim.World, account, reg, name, status string, d ti
 	})
 }
 
+// LoseSnapshot has a snapshot disappear now, whatever its type and state, as the API would not allow.
+func (s *RDS) LoseSnapshot(w *awssim.World, account, reg, name string) {
+	w.Do(account, reg, func(r *awssim.Request) {
+		g := s.in(r)
+		p, ok := g.snapshots.truth(r, named(r, "snapshot", name))
+		if !ok {
+			return
+		}
+		if p.kind == manual && p.deleting.IsZero() {
+			g.manual--
+		}
+		p.deleting, p.gone = r.Now, r.Now
+	})
+}
+
 // SetSnapshotStatus has AWS show a snapshot in a state, such as "copying" or one that nobody knows, for a time from now.
 func (s *RDS) SetSnapshotStatus(w *awssim.World, account, reg, name, status string, d time.Duration) {
 	w.Do(account, reg, func(r *awssim.Request) {

@@ -27,6 +27,7 @@
 //   - The DB subnet group "default", and parameter and option groups whose names begin with "default", always exist. The VPC of the group
 //     "default" has an internet gateway and so an instance in it is publicly accessible unless PubliclyAccessible says otherwise; the VPC
 //     of a group that was made has none. Source: RDS API, RestoreDBInstanceFromDBSnapshot and CreateDBInstance.
+//   - Of subnet, parameter and option groups only what a restore can trip over is simulated: that they exist, and two subnets at least.
 //   - An instance whose key is not enabled is inaccessible-encryption-credentials-recoverable. Source: RDS User Guide, "Encrypting Amazon RDS
 //     resources".
 //   - An instance that belongs to a DB cluster is made with DBClusterIdentifier; the cluster itself is not simulated and is taken to exist.

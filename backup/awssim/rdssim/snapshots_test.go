@@ -264,6 +264,24 @@ func TestDescribeSnapshots(t *testing.T) {
 	})
 }
 
+func TestLoseSnapshot(t *testing.T) {
+	run(t, func(e env) {
+		e.make("orders")
+		e.db.SetQuotas(e.w, 1, 0)
+		e.must(e.snap("orders", "a"))
+		for range 2 { // the second time there is nothing to lose
+			e.db.LoseSnapshot(e.w, home, region, "A")
+		}
+		if got := e.status("a"); got != "DBSnapshotNotFound" {
+			t.Errorf("lost: %s", got)
+		}
+		time.Sleep(10 * time.Hour)
+		e.must(e.snap("orders", "b"))
+		time.Sleep(10 * time.Hour)
+		e.want("beyond the quota", e.snap("orders", "c"), "SnapshotQuotaExceeded")
+	})
+}
+
 func TestVisibilityLag(t *testing.T) {
 	run(t, func(e env) {
 		e.make("orders")

@@ -1,0 +1,138 @@
+package emulator
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/aws/smithy-go"
+)
+
+// difference is something that moto 5.2.1 does not do as AWS does.
+type difference struct {
+	// id is what scenarios ask for with world.differs.
+	id string
+	// operation is the call, moto and aws what each of them does, in the words that probe observes.
+	operation, moto, aws string
+	// test is what the tests therefore do, where they do anything.
+	test string
+	// probe does it and says what it saw: aws's words on the simulation, moto's on the emulator.
+	probe func(w *world) string
+}
+
+// differences is the table of what moto lacks or does wrong, as far as the strategies meet it. Everything else is expected to be equal.
+var differences = []difference{
+	{"ec2-states", "EC2 CreateSnapshot", "completed in the answer", "pending in the answer",
+		"waiting is tested on the simulation only", probeEC2States},
+	{"ec2-token", "EC2 CreateVolume with a client token, twice", "two volumes", "one volume",
+		"nothing: a restore looks for its volumes by tag before it makes more, and so makes three of three on moto too", probeEC2Token},
+	{"ec2-pages", "EC2 DescribeSnapshots with MaxResults", "one page of 6", "a page of 5 and a token",
+		"paging is tested on the simulation only", probeEC2Pages},
+	{"ec2-owner", "EC2 DescribeSnapshots with OwnerIds self", "snapshots of others too", "own snapshots only",
+		"nothing: the strategy asks by the filter owner-id as well", probeEC2Owner},
+	{"ec2-key", "EC2 CreateSnapshot of an encrypted volume", "the snapshot names no key", "the snapshot names the volume's key",
+		"keys are tested on the simulation only", probeEC2Key},
+	{"ec2-malformed", "EC2 DescribeSnapshots of a malformed id", "InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed",
+		"nothing: the strategy refuses malformed ids itself, and asks by filters", probeEC2Malformed},
+	{"ec2-exclude", "EC2 CreateSnapshots with ExcludeDataVolumeIds", "3 snapshots of 3 volumes", "2 snapshots of 3 volumes",
+		"a third member and a warning are expected on moto", probeEC2Exclude},
+	{"rds-states", "RDS CreateDBSnapshot", "available in the answer", "creating in the answer",
+		"waiting is tested on the simulation only", probeRDSStates},
+	{"rds-percent", "RDS DescribeDBSnapshots, PercentProgress when available", "0 %", "100 %",
+		"nothing: a finished operation is at 100 % by itself", probeRDSPercent},
+	{"rds-arn", "RDS DescribeDBSnapshots by the snapshot's own ARN", "DBSnapshotNotFound", "found",
+		"nothing: the strategy asks by identifier", probeRDSARN},
+	{"rds-pages", "RDS DescribeDBSnapshots with MaxRecords", "one page of 21", "a page of 20 and a marker",
+		"paging is tested on the simulation only", probeRDSPages},
+	{"rds-retention", "RDS CreateDBInstance with a BackupRetentionPeriod of 0", "1 automated snapshots", "0 automated snapshots",
+		"automated snapshots are left out of what is compared", probeRDSRetention},
+	{"rds-delete", "RDS DeleteDBInstance without a decision on the final snapshot", "accepted", "InvalidParameterCombination",
+		"the tests always decide", probeRDSDelete},
+	{"elasticache-states", "ElastiCache CreateSnapshot", "available in the answer", "creating in the answer",
+		"waiting is tested on the simulation only", probeCacheStates},
+	{"elasticache-parts", "ElastiCache DescribeSnapshots of a group of three shards", "no parts", "3 parts",
+		"no members and no time are expected on moto; the strategy warns that it could not check that the snapshot is whole", probeCacheParts},
+	{"elasticache-mode", "ElastiCache DescribeReplicationGroups of a group of three shards", "cluster mode disabled", "cluster mode enabled",
+		"nothing: the strategy counts the node groups as well", probeCacheMode},
+	{"elasticache-members", "ElastiCache DescribeCacheClusters of a group's member", "CacheClusterNotFound", "found",
+		"a group with cluster mode disabled can not be backed up on moto: the backup waits for the member, says so, and ends at its deadline", probeCacheMembers},
+	{"elasticache-nodes", "ElastiCache DescribeCacheClusters with ShowCacheNodeInfo", "no nodes", "1 node with an endpoint",
+		"a restore to a single cluster can not succeed on moto, because it never has an endpoint: it ends at its deadline and lists the cluster", probeCacheNodes},
+	{"elasticache-unknown", "ElastiCache CreateReplicationGroup from an unknown snapshot", "accepted", "SnapshotNotFoundFault",
+		"nothing: the strategy looks at the snapshot first", probeCacheUnknown},
+	{"elasticache-case", "ElastiCache CreateSnapshot with capital letters in its name", "Mixed-Case", "mixed-case",
+		"nothing: the strategy writes names in lower case", probeCacheCase},
+	{"elasticache-memcached", "ElastiCache CreateSnapshot of a Memcached cluster", "accepted", "SnapshotFeatureNotSupportedFault",
+		"nothing: the strategy refuses Memcached itself", probeCacheMemcached},
+	{"elasticache-final", "ElastiCache DeleteReplicationGroup with a final snapshot", "no snapshot", "a snapshot",
+		"the tests use none", probeCacheFinal},
+	{"elasticache-pages", "ElastiCache DescribeSnapshots with MaxRecords", "one page of 21", "a page of 20 and a marker",
+		"paging is tested on the simulation only", probeCachePages},
+}
+
+// TestDifferences holds every row against both worlds: a row that is not true any more must go, and what the tests do because of it.
+func TestDifferences(t *testing.T) {
+	for _, d := range differences {
+		t.Run(d.id, func(t *testing.T) {
+			both(t, func(w *world) {
+				want := d.aws
+				if w.emulated {
+					want = d.moto
+				}
+				got := d.probe(w)
+				if got != want {
+					w.t.Fatalf("%s: observed %q, the table says %q", d.operation, got, want)
+				}
+				if w.emulated {
+					noted.add(d.id)
+					w.t.Logf("%s: moto: %s; AWS: %s; %s", d.operation, d.moto, d.aws, d.test)
+				}
+			})
+		})
+	}
+}
+
+// differs tells whether the world does not do what AWS does. The row must exist.
+func (w *world) differs(id string) bool {
+	w.t.Helper()
+	for _, d := range differences {
+		if d.id == id {
+			return w.emulated
+		}
+	}
+	w.t.Fatalf("there is no difference %q in the table", id)
+	return false
+}
+
+// notes are the differences that were observed.
+type notes struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+func newNotes() *notes { return &notes{seen: map[string]bool{}} }
+
+func (n *notes) add(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.seen[id] = true
+}
+
+func (n *notes) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.seen)
+}
+
+// code gives the error code that a service answered, or otherwise for success.
+func (w *world) code(err error, otherwise string) string {
+	w.t.Helper()
+	if err == nil {
+		return otherwise
+	}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		w.t.Fatalf("not supported here: %v", err)
+	}
+	return api.ErrorCode()
+}

@@ -1,0 +1,64 @@
+package emulator
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsrds "github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+)
+
+// freshDBSnapshot makes a snapshot of the database "orders", and gives it as it was answered.
+func (w *world) freshDBSnapshot(c *awsrds.Client, name string) *rdstypes.DBSnapshot {
+	w.t.Helper()
+	out, err := c.CreateDBSnapshot(w.ctx, &awsrds.CreateDBSnapshotInput{DBInstanceIdentifier: aws.String("orders"), DBSnapshotIdentifier: &name})
+	w.must("CreateDBSnapshot", err)
+	w.settle()
+	return out.DBSnapshot
+}
+
+func (w *world) orders() *awsrds.Client {
+	c := awsrds.NewFromConfig(w.config())
+	w.database(c, "orders")
+	return c
+}
+
+func probeRDSStates(w *world) string {
+	return aws.ToString(w.freshDBSnapshot(w.orders(), "one").Status) + " in the answer"
+}
+
+func probeRDSPercent(w *world) string {
+	c := w.orders()
+	w.freshDBSnapshot(c, "one")
+	out, err := c.DescribeDBSnapshots(w.ctx, &awsrds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: aws.String("one")})
+	w.must("DescribeDBSnapshots", err)
+	return fmt.Sprintf("%d %%", aws.ToInt32(out.DBSnapshots[0].PercentProgress))
+}
+
+func probeRDSARN(w *world) string {
+	c := w.orders()
+	made := w.freshDBSnapshot(c, "one")
+	_, err := c.DescribeDBSnapshots(w.ctx, &awsrds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: made.DBSnapshotArn})
+	return w.code(err, "found")
+}
+
+func probeRDSPages(w *world) string {
+	c := w.orders()
+	for i := range 21 {
+		w.freshDBSnapshot(c, fmt.Sprintf("s-%d", i))
+	}
+	out, err := c.DescribeDBSnapshots(w.ctx, &awsrds.DescribeDBSnapshotsInput{MaxRecords: aws.Int32(20), SnapshotType: aws.String("manual")})
+	w.must("DescribeDBSnapshots", err)
+	return pages(len(out.DBSnapshots), "marker", out.Marker)
+}
+
+func probeRDSRetention(w *world) string {
+	out, err := w.orders().DescribeDBSnapshots(w.ctx, &awsrds.DescribeDBSnapshotsInput{SnapshotType: aws.String("automated")})
+	w.must("DescribeDBSnapshots", err)
+	return fmt.Sprintf("%d automated snapshots", len(out.DBSnapshots))
+}
+
+func probeRDSDelete(w *world) string {
+	_, err := w.orders().DeleteDBInstance(w.ctx, &awsrds.DeleteDBInstanceInput{DBInstanceIdentifier: aws.String("orders")})
+	return w.code(err, "accepted")
+}
