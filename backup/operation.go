@@ -273,7 +273,8 @@ func (op *Operation) Settle(stage string) {
 }
 
 // Unsent takes back the attempt that was recorded for Next, because the call surely had no effect: it was throttled, or never left. The
-// Strategy returns the Operation together with the error, and the next Step may call at once.
+// Strategy returns the Operation together with the error, and the next Step may call at once. The Runner believes it of a first attempt only:
+// a Strategy sends on no other, so a later one means that the call was perhaps sent before.
 func (op *Operation) Unsent() { op.Attempt, op.Intended = 0, time.Time{} }
 
 // AddPoint lists a recovery point that was made, once.

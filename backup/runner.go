@@ -105,7 +105,19 @@ func NewRunner(strategies []Strategy, optFns ...func(*RunnerOptions)) (*Runner, 
 		}
 		o.Run = "run-" + lower32.EncodeToString(b[:])
 	}
+	if !validRun(o.Run) {
+		return bad("the run %q has not 1 to 64 letters of a-z, digits and hyphens", o.Run)
+	}
 	return r, nil
+}
+
+func validRun(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= 64
 }
 
 // Start accepts an Operation that a Strategy has started: with a Store it is stored, and if the Store has one with its ID already, that one
@@ -289,7 +301,8 @@ func (r *Runner) step(ctx context.Context, s Strategy, op Operation, lease *leas
 	defer cancel()
 	next, err := s.Step(stepCtx, op)
 	if err != nil {
-		if op.Attempt > 0 && next.ID == op.ID && next.Next == op.Next && next.Attempt == 0 {
+		// Only a first attempt can be taken back: before a later one the call was perhaps sent.
+		if op.Attempt == 1 && next.ID == op.ID && next.Next == op.Next && next.Attempt == 0 {
 			op.Unsent()
 		}
 		if now().After(op.Deadline.Add(settleGrace)) || now().After(op.Deadline) && op.Next == "" && !op.Settling {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,18 +265,18 @@ func TestRunnerDoesNotSendWhatItCannotStore(t *testing.T) {
 // What a Step learnt stays in the process when it can not be stored, and is stored before the next Step.
 func TestRunnerKeepsWhatItCouldNotStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		broken := false
+		var broken atomic.Bool
 		inner := fileStore(t)
 		store := &failing{Store: inner, fail: func([]*backup.Record) error {
-			if broken {
+			if broken.Load() {
 				return &backup.Error{Op: "store", Code: backup.ErrUnavailable, Err: errors.New("disk full")}
 			}
 			return nil
 		}}
 		f := &fake{}
 		f.after = func(context.Context, backup.Operation) bool {
-			broken = true
-			time.AfterFunc(5*time.Minute, func() { broken = false })
+			broken.Store(true)
+			time.AfterFunc(5*time.Minute, func() { broken.Store(false) })
 			return false
 		}
 		r := runner(t, f, with(store))
@@ -628,6 +629,7 @@ func TestRunnerRefuses(t *testing.T) {
 		{"nil", []backup.Strategy{nil}, nil},
 		{"two of a kind", []backup.Strategy{f, f}, nil},
 		{"a step over a minute", []backup.Strategy{f}, func(o *backup.RunnerOptions) { o.StepTimeout = 2 * time.Minute }},
+		{"a run with a slash", []backup.Strategy{f}, func(o *backup.RunnerOptions) { o.Run = "../x" }},
 		{"a short lease", []backup.Strategy{f}, func(o *backup.RunnerOptions) { o.LeaseTTL = time.Second }},
 	} {
 		if c.o == nil {

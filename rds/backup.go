@@ -1,0 +1,306 @@
+package rds
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsrds "github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/internal/awscall"
+)
+
+// The stages of a backup; a restore has the same, with stageLook for the first.
+const (
+	stageDescribe = "describe" // the instance is looked at
+	stageCreate   = "create"   // the create call may be made
+	stageSettle   = "settle"   // the create call was perhaps made; its result is looked for
+	stagePark     = "park"     // a state that passes is in the way
+	stageWait     = "wait"     // what was made is not ready
+)
+
+// backupState is a backup's State.
+type backupState struct {
+	// Name is the snapshot's identifier, in lower case.
+	Name string `json:"n"`
+	// Resource is the DbiResourceId of the instance that was looked at: another instance may get its identifier, but never this.
+	Resource string `json:"r,omitempty"`
+	// Armed counts the times that the create call was armed.
+	Armed int `json:"a,omitempty"`
+	// Lost is since when the snapshot has not been seen.
+	Lost time.Time `json:"l,omitzero"`
+}
+
+func (s *Strategy) stepBackup(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
+	var st backupState
+	if err := op.GetState(&st); err != nil {
+		return op, err
+	}
+	switch op.Stage {
+	case stageDescribe:
+		return s.describe(ctx, c, op, st)
+	case stagePark:
+		return s.parked(op, stageDescribe), nil
+	case stageCreate:
+		switch op.Intent() {
+		case backup.Send:
+			return s.create(ctx, c, op, st)
+		case backup.LookOnce:
+			if next, ok, err := s.adopt(ctx, c, op, st); ok || err != nil {
+				return next, err
+			}
+			return s.create(ctx, c, op, st)
+		case backup.Settle:
+			op.Settle(stageSettle)
+		}
+		return op, nil
+	case stageSettle:
+		next, ok, err := s.adopt(ctx, c, op, st)
+		if ok || err != nil {
+			return next, err
+		}
+		return s.unsettled(op, stageDescribe), nil
+	case stageWait:
+		return s.watch(ctx, c, op, st)
+	}
+	return op, unknownStage(op)
+}
+
+// parked goes on to a stage when the time of parking is over.
+func (s *Strategy) parked(op backup.Operation, to string) backup.Operation {
+	if left := s.opts.Park - time.Since(op.Since); left > 0 {
+		op.PollIn(left)
+		return op
+	}
+	op.To(to, "")
+	return op
+}
+
+// unsettled is where an Operation goes that has not found the result of a call that was perhaps sent: it looks again, until the window has
+// passed and the work is begun anew.
+func (s *Strategy) unsettled(op backup.Operation, to string) backup.Operation {
+	waited := time.Since(op.Since)
+	if left := s.opts.Settle - waited; left > 0 {
+		op.PollIn(min(max(waited/20, s.opts.PollMin), s.opts.PollMax, left))
+		return op
+	}
+	op.To(to, "")
+	return op
+}
+
+// describe looks at the instance and arms the create call, or waits until the instance can be backed up.
+func (s *Strategy) describe(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+	if st.Armed > 0 {
+		// An earlier send may have worked after all, and then the snapshot is there, whatever became of the instance.
+		if next, ok, err := s.adopt(ctx, c, op, st); ok || err != nil {
+			return next, err
+		}
+	}
+	x, err := s.instance(ctx, c, op.Ref, op.Ref.ID)
+	if err != nil {
+		return settleFor(op, err)
+	}
+	if refused := mayBackUp(op, x); refused != nil {
+		op.Fail(refused)
+		return op, nil
+	}
+	word := aws.ToString(x.DBInstanceStatus)
+	if instanceStateOf(word) != instanceReady {
+		op.Find(notYet(op.Ref, word))
+		op.To(stagePark, "")
+		op.PollIn(s.opts.Park)
+		return op, nil
+	}
+	st.Resource = aws.ToString(x.DbiResourceId)
+	st.Armed++
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	op.To(stageCreate, "CreateDBSnapshot")
+	return op, nil
+}
+
+// settleFor ends the Operation with an error of looking that looking again will not mend, and gives any other back.
+func settleFor(op backup.Operation, err error) (backup.Operation, error) {
+	if backup.CodeOf(err) == backup.ErrInvalid {
+		op.Fail(err)
+		return op, nil
+	}
+	return op, err
+}
+
+// notYet is the finding of an instance that is waited for. Its ID differs for a status that nobody knows.
+func notYet(r backup.Ref, word string) backup.Finding {
+	if instanceStateOf(word) == instanceUnknown {
+		return backup.Finding{ID: "rds.unknown-status", Severity: backup.SeverityWarning, Ref: r,
+			Message: "the status is " + word + ", which this release does not know; it is waited for"}
+	}
+	return backup.Finding{ID: "rds.instance-state", Severity: backup.SeverityInfo, Ref: r, Message: "the instance is " + word + "; it is waited for until it is available"}
+}
+
+// mayBackUp says why an instance can not be backed up, or nothing.
+func mayBackUp(op backup.Operation, x *rdstypes.DBInstance) error {
+	if x == nil {
+		return failure(op, backup.ErrNotFound, "check the instance's identifier, the account and the Region", "no such DB instance")
+	}
+	if cluster := aws.ToString(x.DBClusterIdentifier); cluster != "" {
+		return failure(op, backup.ErrUnsupported, "make a snapshot of the cluster: AWS makes none of its members", "the instance belongs to the DB cluster %s", cluster)
+	}
+	if word := aws.ToString(x.DBInstanceStatus); instanceStateOf(word) == instanceBroken {
+		return failure(op, backup.ErrUnsupported, "RDS makes snapshots of available instances only, and this one will not become available by itself: mend it first, or restore its last snapshot",
+			"the instance is %s", word)
+	}
+	return nil
+}
+
+// create makes the snapshot.
+func (s *Strategy) create(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+	out, err := c.CreateDBSnapshot(ctx, &awsrds.CreateDBSnapshotInput{DBInstanceIdentifier: &op.Ref.ID, DBSnapshotIdentifier: &st.Name,
+		Tags: tagList(op.OwnTags(op.Ref))}, s.sending)
+	if err != nil {
+		return s.refused(op, err, "DBSnapshotAlreadyExists")
+	}
+	return s.took(op, st, out.DBSnapshot)
+}
+
+// refused handles the error of a create call. taken is the code that says that the name is taken, perhaps by what an earlier send made.
+func (s *Strategy) refused(op backup.Operation, err error, taken string) (backup.Operation, error) {
+	v := table.Classify(err)
+	failed := v.Error(Kind, op.Next, op.Ref, err)
+	if v.AWSCode == taken {
+		op.Find(backup.Finding{ID: "rds.name-taken", Severity: backup.SeverityInfo, Ref: op.Ref, Message: failed.Error(),
+			Remedy: "what has the name is looked for, and adopted if this operation made it"})
+		op.Settle(stageSettle)
+		return op, nil
+	}
+	switch v.Class {
+	case awscall.NotApplied:
+		op.Unsent()
+	case awscall.NotYet:
+		op.Find(backup.Finding{ID: "rds.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: v.AWSCode, Remedy: v.Hint})
+		op.To(stagePark, "")
+		op.PollIn(s.opts.Park)
+		return op, nil
+	case awscall.Permanent:
+		op.Fail(failed)
+		return op, nil
+	}
+	return op, failed
+}
+
+// adopt takes over the snapshot of the Operation's name if it is provably this Operation's. Anything else of the name ends the Operation:
+// nothing is made over it. The answer is false while none is visible, or one that is going away.
+func (s *Strategy) adopt(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState) (backup.Operation, bool, error) {
+	x, err := s.snapshot(ctx, c, op.Ref, st.Name)
+	if err != nil {
+		next, err := settleFor(op, err)
+		return next, err == nil, err
+	}
+	if x == nil || going(x) && !ours(op, x.TagList) {
+		return op, false, nil
+	}
+	if why := foreign(op, st, x); why != "" {
+		op.Fail(failure(op, backup.ErrConflict, "choose another Spec.Name, or leave it empty; a snapshot is adopted only if its tags prove that this operation made it",
+			"the snapshot %s %s", st.Name, why))
+		return op, true, nil
+	}
+	next, err := s.took(op, st, x)
+	return next, err == nil, err
+}
+
+// foreign says why a snapshot is not the Operation's, or nothing. A time of creation that is not told yet is no reason; and without a Store
+// the Operation may be a younger one for the same work.
+func foreign(op backup.Operation, st backupState, x *rdstypes.DBSnapshot) string {
+	switch {
+	case !ours(op, x.TagList):
+		return "was not made by this operation"
+	case aws.ToString(x.SnapshotType) != typeManual:
+		return "is not a manual one"
+	case aws.ToString(x.DBInstanceIdentifier) != op.Ref.ID:
+		return "is one of the instance " + aws.ToString(x.DBInstanceIdentifier)
+	case st.Resource != "" && aws.ToString(x.DbiResourceId) != st.Resource:
+		return "is one of another instance that had the same identifier"
+	case !op.Unstored && x.SnapshotCreateTime != nil && x.SnapshotCreateTime.Before(op.Started.Add(-clockSkew)):
+		return "is older than this operation"
+	}
+	return ""
+}
+
+func going(x *rdstypes.DBSnapshot) bool {
+	st, _ := status(aws.ToString(x.Status))
+	return st == backup.StatusDeleting
+}
+
+// took lists the snapshot and goes on to wait for it.
+func (s *Strategy) took(op backup.Operation, st backupState, x *rdstypes.DBSnapshot) (backup.Operation, error) {
+	op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
+	if x != nil && st.Resource == "" {
+		st.Resource = aws.ToString(x.DbiResourceId)
+	}
+	st.Lost = time.Time{}
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	op.To(stageWait, "")
+	s.wait(&op)
+	return op, nil
+}
+
+// watch looks at the snapshot and ends the backup when it is complete.
+func (s *Strategy) watch(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+	x, err := s.snapshot(ctx, c, op.Ref, st.Name)
+	if err != nil {
+		return op, err
+	}
+	// What is not visible, or is another of the same name, means nothing at first: the answer may be an old one.
+	var lost error
+	if x == nil {
+		lost = failure(op, backup.ErrFailed, "back up again with another token", "the snapshot %s has disappeared: somebody else deleted it", st.Name)
+	} else if why := foreign(op, st, x); why != "" {
+		lost = failure(op, backup.ErrConflict, "somebody replaced or retagged it: look at it, and back up again with another token", "the snapshot %s %s", st.Name, why)
+	}
+	s.wait(&op)
+	if lost != nil {
+		if s.absent(&st.Lost) {
+			op.Fail(lost)
+			return op, nil
+		}
+		return op, op.SetState(st)
+	}
+	if !st.Lost.IsZero() {
+		st.Lost = time.Time{}
+		if err := op.SetState(st); err != nil {
+			return op, err
+		}
+	}
+	word := aws.ToString(x.Status)
+	good, known := status(word)
+	switch good {
+	case backup.StatusAvailable:
+		op.Succeed()
+	case backup.StatusFailed:
+		op.Fail(failure(op, backup.ErrFailed, "look at the instance's events and at its KMS key; delete the snapshot listed in Points and back up again with another token",
+			"the snapshot %s is %s", st.Name, word))
+	case backup.StatusDeleting:
+		op.Fail(failure(op, backup.ErrFailed, "back up again with another token", "the snapshot %s is %s: somebody else deletes it", st.Name, word))
+	default:
+		if !known {
+			op.Find(backup.Finding{ID: "rds.unknown-status", Severity: backup.SeverityWarning, Ref: Snapshot(op.Ref.Account, op.Ref.Region, st.Name),
+				Message: "the status is " + word + ", which this release does not know; it is waited for"})
+		}
+		op.Percent = min(max(int(aws.ToInt32(x.PercentProgress)), 0), 99)
+	}
+	return op, nil
+}
+
+func tagList(m map[string]string) []rdstypes.Tag {
+	out := make([]rdstypes.Tag, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, rdstypes.Tag{Key: aws.String(k), Value: aws.String(m[k])})
+	}
+	return out
+}

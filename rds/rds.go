@@ -1,0 +1,244 @@
+// Package rds backs up Amazon RDS DB instances as manual snapshots, restores them to new instances, and deletes them.
+//
+//	strategy := rds.NewFromConfig(cfg)
+//	op, err := strategy.Start(ctx, rds.Instance("111122223333", "eu-west-1", "orders"), backup.Spec{Token: token})
+//	op, err = runner.Run(ctx, op)
+//
+// CreateDBSnapshot and RestoreDBInstanceFromDBSnapshot take no client token. The name of what they make is the key instead: it is given, or
+// derived from the Operation's ID, and what has that name already is adopted only if its tags prove that this Operation made it. A call whose
+// answer was lost is not sent again before its result was looked for.
+//
+// Snapshots of a Single-AZ instance suspend its I/O for a moment. An instance that is not available (it is being backed up, modified, or in
+// maintenance) is waited for until the Operation's deadline. A running RDS snapshot can not be stopped, so the Strategy is no
+// backup.Canceler. Members of Aurora and Multi-AZ DB clusters are refused: AWS makes snapshots of the whole cluster only.
+package rds
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsrds "github.com/aws/aws-sdk-go-v2/service/rds"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/internal/awscall"
+	"github.com/snapwarden/snapwarden/policy"
+)
+
+// Kind is the kind of the Strategy.
+const Kind = "rds"
+
+// The types of Refs that the Strategy knows.
+const (
+	// TypeInstance is a DB instance, by its identifier in lower case.
+	TypeInstance = "rds/instance"
+	// TypeSnapshot is a DB snapshot, by its identifier in lower case; those of automated ones begin with "rds:", those of AWS Backup with
+	// "awsbackup:".
+	TypeSnapshot = "rds/snapshot"
+)
+
+// Instance names a DB instance. RDS stores identifiers in lower case, and so does the Ref, so that one instance has one Ref.
+func Instance(account, region, id string) backup.Ref {
+	return backup.Ref{Type: TypeInstance, Account: account, Region: region, ID: policy.CanonicalName(id)}
+}
+
+// Snapshot names a DB snapshot, in lower case like Instance.
+func Snapshot(account, region, id string) backup.Ref {
+	return backup.Ref{Type: TypeSnapshot, Account: account, Region: region, ID: policy.CanonicalName(id)}
+}
+
+// Provider gives the RDS client for an account and a Region. Its credentials must belong to that account. It may be called often, so it
+// keeps what it makes; an error says that there is none.
+type Provider func(ctx context.Context, account, region string) (*awsrds.Client, error)
+
+// Options are the Strategy's settings; the zero value is fit for production.
+type Options struct {
+	// Account is the account that NewFromConfig serves. Empty means that of the credentials, asked once when it is first needed.
+	Account string
+	// PollMin and PollMax limit the time between two looks; 0 means 10 seconds and a minute. Within them it is a twentieth of the time
+	// waited.
+	PollMin, PollMax time.Duration
+	// Settle is how long a result is looked for before a call that was perhaps sent is sent again, and how long something new may stay
+	// invisible; 0 means 6 minutes: the minute that a call may take, and 5 more. AWS promises no figure for RDS.
+	Settle time.Duration
+	// Park is how long to wait before looking again at an instance or a snapshot whose state does not allow the work yet; 0 means a
+	// minute.
+	Park time.Duration
+}
+
+// Strategy backs up DB instances. It is safe for use by several goroutines.
+type Strategy struct {
+	provider Provider
+	own      *awscall.Own
+	opts     Options
+	retryer  aws.Retryer
+}
+
+// New makes a Strategy that serves every account and Region that provider has clients for.
+func New(provider Provider, optFns ...func(*Options)) *Strategy {
+	s := &Strategy{provider: provider, retryer: awscall.CreateRetryer()}
+	for _, f := range optFns {
+		f(&s.opts)
+	}
+	set := func(d *time.Duration, to time.Duration) {
+		if *d <= 0 {
+			*d = to
+		}
+	}
+	set(&s.opts.PollMin, 10*time.Second)
+	set(&s.opts.PollMax, time.Minute)
+	set(&s.opts.Settle, 6*time.Minute)
+	set(&s.opts.Park, time.Minute)
+	s.opts.PollMax = max(s.opts.PollMax, s.opts.PollMin)
+	return s
+}
+
+// NewFromConfig makes a Strategy that serves the Region of cfg and the account of its credentials, and refuses all others with ErrInvalid.
+func NewFromConfig(cfg aws.Config, optFns ...func(*Options)) *Strategy {
+	client := awsrds.NewFromConfig(cfg)
+	s := New(func(context.Context, string, string) (*awsrds.Client, error) { return client, nil }, optFns...)
+	s.own = awscall.NewOwn(Kind, cfg, s.opts.Account)
+	return s
+}
+
+// Kind is "rds".
+func (*Strategy) Kind() string { return Kind }
+
+// client gives the client for a Ref.
+func (s *Strategy) client(ctx context.Context, r backup.Ref) (*awsrds.Client, error) {
+	if s.own != nil {
+		if err := s.own.Check(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	c, err := s.provider(ctx, r.Account, r.Region)
+	if err != nil {
+		return nil, awscall.Client(Kind, r, err)
+	}
+	return c, nil
+}
+
+// maxTags is the most tags of an RDS resource. Source: RDS User Guide, "Tagging Amazon RDS resources".
+const maxTags = 50
+
+// begin makes an Operation and refuses what can be known to be wrong without AWS.
+func (s *Strategy) begin(action backup.Action, r backup.Ref, spec backup.Spec, kind string) (backup.Operation, error) {
+	op, err := backup.NewOperation(Kind, action, r, spec)
+	if err != nil {
+		return op, err
+	}
+	if err := validRef(action, r, kind); err != nil {
+		return op, err
+	}
+	if n := len(op.OwnTags(r)); n > maxTags {
+		return op, invalid(action, r, "use fewer tags of your own", "%d tags with the library's own, more than %d", n, maxTags)
+	}
+	if s.own != nil {
+		if err := s.own.Known(r); err != nil {
+			return op, err
+		}
+	}
+	return op, nil
+}
+
+func validRef(action backup.Action, r backup.Ref, kinds ...string) error {
+	if !slices.Contains(kinds, r.Type) {
+		return invalid(action, r, "use the constructors of package rds", "the type %q can not be used here", r.Type)
+	}
+	if err := policy.ValidateRegion(r.Region); err != nil {
+		return invalid(action, r, "name the Region as AWS does, such as eu-west-1", "%w", err)
+	}
+	if r.ID != policy.CanonicalName(r.ID) {
+		return invalid(action, r, "use the constructors of package rds", "the identifier %q is not in lower case, in which RDS stores it", r.ID)
+	}
+	id, check := r.ID, policy.ValidateRDSInstanceID
+	if r.Type == TypeSnapshot {
+		check = policy.ValidateRDSSnapshotID
+		if _, rest, ok := strings.Cut(id, ":"); ok && snapshotType(id) != nil {
+			id = rest
+		}
+	}
+	if err := check(id); err != nil {
+		return invalid(action, r, "copy the identifier from AWS, without the rest of the ARN", "%w", err)
+	}
+	return nil
+}
+
+// Start makes the Operation that backs up a DB instance. Spec.Name is the snapshot's identifier; empty means one that is derived from the
+// instance's and the Operation's. There are no options.
+func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
+	op, err := s.begin(backup.ActionBackup, r, spec, TypeInstance)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	if spec.Options != nil {
+		return backup.Operation{}, invalid(op.Action, r, "leave Spec.Options nil", "a backup has no options, but there are some of type %T", spec.Options)
+	}
+	st := backupState{Name: policy.CanonicalName(spec.Name)}
+	if st.Name == "" {
+		st.Name = derivedName(r.ID, op.ID)
+	} else if err := policy.ValidateRDSSnapshotID(st.Name); err != nil {
+		return backup.Operation{}, invalid(op.Action, r, "leave Spec.Name empty, or use letters, digits and single hyphens", "%w", err)
+	}
+	op.Stage = stageDescribe
+	if err := op.SetState(st); err != nil {
+		return backup.Operation{}, err
+	}
+	return op, nil
+}
+
+// derivedName is the identifier of a snapshot that nobody named: at most 71 characters, of which the last 26 are the Operation's.
+func derivedName(instance, opID string) string {
+	if len(instance) > 40 {
+		instance = instance[:40]
+	}
+	return "sw-" + strings.TrimRight(instance, "-") + "-" + strings.TrimPrefix(opID, "op-")
+}
+
+// Step carries on a backup, a restore or a deletion.
+func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operation, error) {
+	if err := op.Check(Kind); err != nil {
+		return op, err
+	}
+	if op.Done() {
+		return op, nil
+	}
+	c, err := s.client(ctx, op.Ref)
+	if err != nil {
+		return op, err
+	}
+	next := op
+	switch op.Action {
+	case backup.ActionBackup:
+		next, err = s.stepBackup(ctx, c, op)
+	case backup.ActionRestore:
+		next, err = s.stepRestore(ctx, c, op)
+	case backup.ActionDelete:
+		next, err = s.stepDelete(ctx, c, op)
+	default:
+		return op, invalid(op.Action, op.Ref, "", "package rds does not know the action %q", op.Action)
+	}
+	if err != nil {
+		// The Operation stays as it was, but for an attempt that surely had no effect.
+		if op.Attempt > 0 && next.Next == op.Next && next.Attempt == 0 {
+			op.Unsent()
+		}
+		return op, err
+	}
+	return next, nil
+}
+
+// wait sets the time of the next look: a twentieth of the time that the stage has lasted, within the limits.
+func (s *Strategy) wait(op *backup.Operation) {
+	op.PollIn(min(max(time.Since(op.Since)/20, s.opts.PollMin), s.opts.PollMax))
+}
+
+// sending are the client options of calls that change something. They are sent again only if they surely were not applied, and each
+// attempt is checked against the lease just before it is signed. That holds for a deletion too: the identifier could belong to another
+// snapshot by the time that the SDK's default retryer sends it again.
+func (s *Strategy) sending(o *awsrds.Options) {
+	o.Retryer = s.retryer
+	o.APIOptions = append(o.APIOptions[:len(o.APIOptions):len(o.APIOptions)], awscall.Guard)
+}

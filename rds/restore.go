@@ -1,0 +1,292 @@
+package rds
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsrds "github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/policy"
+)
+
+// restoreState is a restore's State.
+type restoreState struct {
+	Options RestoreOptions `json:"o"`
+	// Port is the one that the call names, Encrypted and Created are what the snapshot was.
+	Port      int32     `json:"p,omitempty"`
+	Encrypted bool      `json:"e,omitempty"`
+	Created   time.Time `json:"c,omitzero"`
+	// Resource is the DbiResourceId of the new instance.
+	Resource string `json:"r,omitempty"`
+	// Armed counts the times that the create call was armed.
+	Armed int `json:"a,omitempty"`
+	// Lost is since when the snapshot, or later the instance, has not been seen.
+	Lost time.Time `json:"l,omitzero"`
+}
+
+// StartRestore makes the Operation that restores a snapshot to a new instance. Spec.Options must be RestoreOptions; the new instance is listed
+// in Made and its endpoint in Endpoints. The Operation succeeds when the instance is available and not more exposed than asked for.
+func (s *Strategy) StartRestore(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
+	op, err := s.begin(backup.ActionRestore, point, spec, TypeSnapshot)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	o, ok := spec.Options.(RestoreOptions)
+	if !ok {
+		return backup.Operation{}, invalid(op.Action, point, "set Spec.Options to rds.RestoreOptions with ID, SubnetGroup and SecurityGroups", "options of type %T", spec.Options)
+	}
+	o.ID, o.SubnetGroup = policy.CanonicalName(o.ID), policy.CanonicalName(o.SubnetGroup)
+	o.SecurityGroups = slices.Clone(o.SecurityGroups)
+	if err := o.valid(point); err != nil {
+		return backup.Operation{}, err
+	}
+	if spec.Name != "" && policy.CanonicalName(spec.Name) != o.ID {
+		return backup.Operation{}, invalid(op.Action, point, "leave Spec.Name empty: RestoreOptions.ID is the name", "two names were given: %q and %q", spec.Name, o.ID)
+	}
+	op.Stage = stageLook
+	return op, op.SetState(restoreState{Options: o})
+}
+
+func (s *Strategy) stepRestore(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
+	var st restoreState
+	if err := op.GetState(&st); err != nil {
+		return op, err
+	}
+	switch op.Stage {
+	case stageLook:
+		return s.lookRestore(ctx, c, op, st)
+	case stagePark:
+		return s.parked(op, stageLook), nil
+	case stageCreate:
+		switch op.Intent() {
+		case backup.Send:
+			return s.restore(ctx, c, op, st)
+		case backup.LookOnce:
+			if next, ok, err := s.adoptInstance(ctx, c, op, st); ok || err != nil {
+				return next, err
+			}
+			return s.restore(ctx, c, op, st)
+		case backup.Settle:
+			op.Settle(stageSettle)
+		}
+		return op, nil
+	case stageSettle:
+		next, ok, err := s.adoptInstance(ctx, c, op, st)
+		if ok || err != nil {
+			return next, err
+		}
+		return s.unsettled(op, stageLook), nil
+	case stageWait:
+		return s.watchInstance(ctx, c, op, st)
+	}
+	return op, unknownStage(op)
+}
+
+// lookRestore looks at the snapshot and arms the call, or waits until the snapshot is available.
+func (s *Strategy) lookRestore(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	if st.Armed > 0 {
+		// An earlier send may have worked after all.
+		if next, ok, err := s.adoptInstance(ctx, c, op, st); ok || err != nil {
+			return next, err
+		}
+	}
+	x, err := s.snapshot(ctx, c, op.Ref, op.Ref.ID)
+	if err != nil {
+		return settleFor(op, err)
+	}
+	if x == nil {
+		over := s.absent(&st.Lost)
+		if over {
+			op.Fail(failure(op, backup.ErrNotFound, "check the identifier, the account and the Region", "no such snapshot"))
+			return op, nil
+		}
+		s.wait(&op)
+		return op, op.SetState(st)
+	}
+	st.Lost = time.Time{}
+	word := aws.ToString(x.Status)
+	switch good, _ := status(word); good {
+	case backup.StatusAvailable:
+	case backup.StatusPending:
+		op.Find(backup.Finding{ID: "rds.snapshot-state", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "the snapshot is " + word + "; it is waited for until it is available"})
+		if err := op.SetState(st); err != nil {
+			return op, err
+		}
+		op.To(stagePark, "")
+		op.PollIn(s.opts.Park)
+		return op, nil
+	default:
+		op.Fail(failure(op, backup.ErrUnsupported, "choose another recovery point", "the snapshot is %s", word))
+		return op, nil
+	}
+	st.Port, st.Encrypted, st.Created = st.Options.Port, aws.ToBool(x.Encrypted), aws.ToTime(x.SnapshotCreateTime)
+	if st.Port == 0 {
+		st.Port = aws.ToInt32(x.Port)
+	}
+	st.Armed++
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	op.To(stageCreate, "RestoreDBInstanceFromDBSnapshot")
+	return op, nil
+}
+
+// restore makes the new instance. Whatever decides who reaches it stands in the call.
+func (s *Strategy) restore(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	o := st.Options
+	in := &awsrds.RestoreDBInstanceFromDBSnapshotInput{
+		DBInstanceIdentifier: &o.ID, DBSnapshotIdentifier: &op.Ref.ID, DBSubnetGroupName: &o.SubnetGroup, VpcSecurityGroupIds: o.SecurityGroups,
+		PubliclyAccessible: &o.PubliclyAccessible, NetworkType: aws.String(o.network()), MultiAZ: &o.MultiAZ, AvailabilityZone: optional(o.Zone),
+		DBInstanceClass: optional(o.Class), DBParameterGroupName: optional(o.ParameterGroup), OptionGroupName: optional(o.OptionGroup),
+		StorageType: optional(o.StorageType), DeletionProtection: &o.DeletionProtection, CopyTagsToSnapshot: &o.CopyTagsToSnapshot,
+		Tags: tagList(op.OwnTags(op.Ref)),
+	}
+	if st.Port > 0 {
+		in.Port = &st.Port
+	}
+	if o.IOPS > 0 {
+		in.Iops = &o.IOPS
+	}
+	if o.BackupRetentionDays > 0 {
+		in.BackupRetentionPeriod = &o.BackupRetentionDays
+	}
+	out, err := c.RestoreDBInstanceFromDBSnapshot(ctx, in, s.sending)
+	if err != nil {
+		return s.refused(op, err, "DBInstanceAlreadyExists")
+	}
+	return s.tookInstance(op, st, out.DBInstance)
+}
+
+func (o RestoreOptions) network() string {
+	if o.NetworkType == "" {
+		return "IPV4"
+	}
+	return o.NetworkType
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// adoptInstance takes over the instance of the wanted identifier if it is provably this Operation's. Any other of that identifier ends the
+// Operation. The answer is false while none is visible, or one that is going away.
+func (s *Strategy) adoptInstance(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, bool, error) {
+	x, err := s.instance(ctx, c, op.Ref, st.Options.ID)
+	if err != nil {
+		next, err := settleFor(op, err)
+		return next, err == nil, err
+	}
+	if x == nil || !ours(op, x.TagList) && aws.ToString(x.DBInstanceStatus) == "deleting" {
+		return op, false, nil
+	}
+	if !ours(op, x.TagList) {
+		op.Fail(failure(op, backup.ErrConflict, "choose another RestoreOptions.ID: nothing that exists is ever overwritten", "the instance %s was not made by this operation", st.Options.ID))
+		return op, true, nil
+	}
+	next, err := s.tookInstance(op, st, x)
+	return next, err == nil, err
+}
+
+// tookInstance lists the instance and goes on to wait for it.
+func (s *Strategy) tookInstance(op backup.Operation, st restoreState, x *rdstypes.DBInstance) (backup.Operation, error) {
+	op.AddMade(Instance(op.Ref.Account, op.Ref.Region, st.Options.ID))
+	if x != nil {
+		st.Resource = aws.ToString(x.DbiResourceId)
+	}
+	st.Lost = time.Time{}
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	op.To(stageWait, "")
+	s.wait(&op)
+	return op, nil
+}
+
+// watchInstance ends the restore when the instance is available and as it was asked for.
+func (s *Strategy) watchInstance(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	id := st.Options.ID
+	x, err := s.instance(ctx, c, op.Ref, id)
+	if err != nil {
+		return op, err
+	}
+	s.wait(&op)
+	if x == nil || st.Resource != "" && aws.ToString(x.DbiResourceId) != st.Resource {
+		if !s.absent(&st.Lost) {
+			return op, op.SetState(st)
+		}
+		if x == nil {
+			op.Fail(failure(op, backup.ErrFailed, "restore again with another token", "the instance %s has disappeared: somebody else deleted it", id))
+		} else {
+			op.Fail(failure(op, backup.ErrConflict, "restore again with another token and another RestoreOptions.ID", "another instance has the identifier %s now", id))
+		}
+		return op, nil
+	}
+	if !st.Lost.IsZero() {
+		st.Lost = time.Time{}
+		if err := op.SetState(st); err != nil {
+			return op, err
+		}
+	}
+	word := aws.ToString(x.DBInstanceStatus)
+	switch instanceStateOf(word) {
+	case instanceBroken:
+		op.Fail(failure(op, backup.ErrFailed, "look at the instance's events; delete the instance listed in Made (without a final snapshot) before you restore again",
+			"the instance %s is %s", id, word))
+	case instanceReady:
+		return s.verify(op, st, x), nil
+	case instanceUnknown:
+		op.Find(notYet(Instance(op.Ref.Account, op.Ref.Region, id), word))
+	}
+	return op, nil
+}
+
+// verify ends the restore, well if the instance is not more exposed than it was asked to be.
+func (s *Strategy) verify(op backup.Operation, st restoreState, x *rdstypes.DBInstance) backup.Operation {
+	if x.Endpoint == nil || aws.ToString(x.Endpoint.Address) == "" {
+		op.Find(backup.Finding{ID: "rds.no-endpoint", Severity: backup.SeverityInfo, Ref: Instance(op.Ref.Account, op.Ref.Region, st.Options.ID),
+			Message: "the instance is available but has no endpoint yet; it is waited for"})
+		return op
+	}
+	op.Endpoints = []backup.Endpoint{{ID: st.Options.ID, Host: aws.ToString(x.Endpoint.Address), Port: aws.ToInt32(x.Endpoint.Port), Role: "primary"}}
+	if bad := exposure(st, x); len(bad) > 0 {
+		op.Fail(failure(op, backup.ErrFailed, "somebody changed it, or RDS did: modify or delete the instance listed in Made before it is used",
+			"the instance %s is not as it was asked for: %s", st.Options.ID, strings.Join(bad, "; ")))
+		return op
+	}
+	op.Succeed()
+	return op
+}
+
+// exposure lists in what an instance is more exposed than it was asked to be.
+func exposure(st restoreState, x *rdstypes.DBInstance) (bad []string) {
+	o := st.Options
+	if aws.ToBool(x.PubliclyAccessible) && !o.PubliclyAccessible {
+		bad = append(bad, "it is publicly accessible")
+	}
+	var groups []string
+	for _, g := range x.VpcSecurityGroups {
+		groups = append(groups, aws.ToString(g.VpcSecurityGroupId))
+	}
+	slices.Sort(groups)
+	if want := slices.Sorted(slices.Values(o.SecurityGroups)); !slices.Equal(groups, want) {
+		bad = append(bad, "its security groups are "+strings.Join(groups, ", ")+" and not "+strings.Join(want, ", "))
+	}
+	if x.DBSubnetGroup != nil && policy.CanonicalName(aws.ToString(x.DBSubnetGroup.DBSubnetGroupName)) != o.SubnetGroup {
+		bad = append(bad, "its subnet group is "+aws.ToString(x.DBSubnetGroup.DBSubnetGroupName)+" and not "+o.SubnetGroup)
+	}
+	if n := aws.ToString(x.NetworkType); n == "DUAL" && o.network() != n {
+		bad = append(bad, "it has IPv6 addresses")
+	}
+	if st.Encrypted && !aws.ToBool(x.StorageEncrypted) {
+		bad = append(bad, "it is not encrypted, while the snapshot is")
+	}
+	return bad
+}
