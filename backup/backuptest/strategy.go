@@ -16,8 +16,9 @@ type Harness struct {
 	// registers its cleaning with t.Cleanup.
 	New func(t testing.TB) *Subject
 	// Live says that the world is a real service, where waiting takes real time and everything costs money. The checks then run outside of
-	// any bubble, and only those that need no fault and few backups; the others are skipped. New is still called for each check and
-	// may give the same Resource each time; tokens differ from run to run. Give the test a -timeout of hours.
+	// any bubble, and only those that need no fault and few backups; the others are skipped. New is still called for each check, and once
+	// more at the end to clean up; it gives Subjects of one and the same service. About five backups are made, with tokens that differ
+	// from run to run. Give the test a -timeout of hours.
 	Live bool
 }
 
@@ -92,6 +93,7 @@ func TestStrategy(t *testing.T, h Harness) {
 	if h.New == nil {
 		t.Fatal("Harness.New is nil")
 	}
+	var common backup.Operation
 	for _, c := range strategyChecks {
 		t.Run(c.name, func(t *testing.T) {
 			if h.Live && !c.live {
@@ -101,6 +103,7 @@ func TestStrategy(t *testing.T, h Harness) {
 			var skip string
 			in := func(t *testing.T) {
 				b = newBench(h.New(t), h.Live)
+				b.common = &common
 				if skip = c.missing(b); skip == "" {
 					defer b.clean()
 					c.run(t, b)
@@ -118,6 +121,11 @@ func TestStrategy(t *testing.T, h Harness) {
 				t.Log(n)
 			}
 		})
+	}
+	if common.ID != "" {
+		if s := h.New(t); s.Clean != nil {
+			s.Clean(common)
+		}
 	}
 }
 
@@ -235,6 +243,7 @@ var strategyChecks = []strategyCheck{
 type bench struct {
 	*Subject
 	live   bool
+	common *backup.Operation // in a live service, a backup for all checks that need one to look at
 	prefix string
 	known  []backup.Operation // every Operation of the check, in its newest form
 	notes  []string

@@ -194,7 +194,7 @@ func (b *bench) flows(t tb) []flow {
 	if !restores && !deletes {
 		return fs
 	}
-	point := b.point(t, "a-point")
+	point := b.lookedAt(t)
 	if restores {
 		fs = append(fs, b.restores(t, point))
 	}
@@ -202,6 +202,20 @@ func (b *bench) flows(t tb) []flow {
 		fs = append(fs, b.deletes(t, point)) // last: what was restored from is deleted
 	}
 	return fs
+}
+
+// lookedAt gives a recovery point for the flows. In a live service all checks have the same one, because none that is live carries a flow but
+// a backup to its end.
+func (b *bench) lookedAt(t tb) backup.Ref {
+	t.Helper()
+	if !b.live {
+		return b.point(t, "a-point")
+	}
+	if b.common.ID == "" {
+		*b.common = b.backedUp(t, "a-point")
+		b.known = slices.DeleteFunc(b.known, func(op backup.Operation) bool { return op.ID == b.common.ID })
+	}
+	return b.common.Points[0]
 }
 
 func (b *bench) backups(t tb) flow {
