@@ -23,6 +23,9 @@ const (
 	stageWait     = "wait"     // what was made is not ready
 )
 
+// patience is how long an instance that must exist may be absent before that is believed.
+const patience = time.Minute
+
 // backupState is a backup's State.
 type backupState struct {
 	// Name is the snapshot's identifier, in lower case.
@@ -103,6 +106,11 @@ func (s *Strategy) describe(ctx context.Context, c *awsrds.Client, op backup.Ope
 	x, err := s.instance(ctx, c, op.Ref, op.Ref.ID)
 	if err != nil {
 		return settleFor(op, err)
+	}
+	if x == nil && time.Since(op.Since) < min(patience, s.opts.Settle) {
+		// One look that does not find it proves nothing: it may be new.
+		op.PollIn(s.opts.PollMin)
+		return op, nil
 	}
 	if refused := mayBackUp(op, x); refused != nil {
 		op.Fail(refused)
