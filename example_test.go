@@ -39,10 +39,10 @@ func Example() {
 	}
 	op, err = runner.Run(ctx, op)
 	fmt.Println(op.Phase, op.Points, err)
-	// Output: succeeded [rds/snapshot:111122223333:eu-west-1:sw-orders-PLACEHOLDER] <nil>
+	// Output: succeeded [rds/snapshot:111122223333:eu-west-1:sw-orders-mbgxahteuni5slp3xqyff5xl5u] <nil>
 }
 
-// simulated is a world with one database, whose hours pass in a moment.
+// simulated is a world with one database, whose hours pass in a moment; the ten seconds are the strategy's own, between two looks.
 func simulated(ctx context.Context) (aws.Config, string, func()) {
 	world := awssim.New(rdssim.Service())
 	world.SetSpeed(1e6)
