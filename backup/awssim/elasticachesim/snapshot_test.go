@@ -350,6 +350,14 @@ func TestLagAndStaleReads(t *testing.T) {
 		if got := see(); got != "SnapshotNotFoundFault" {
 			t.Error(got)
 		}
+		// Another takes the name; a stale read still shows the first.
+		_, err = b.snapCluster("s", "one")
+		b.ok(err)
+		time.Sleep(time.Minute)
+		b.world.Inject(awssim.Fault{Operation: "DescribeSnapshots", Kind: awssim.FaultStale, Back: 16 * time.Minute})
+		if got, now := see(), see(); got != "available" || now != "creating" {
+			t.Errorf("a stale read shows %q, a fresh one %q", got, now)
+		}
 	})
 }
 
@@ -367,6 +375,9 @@ func TestAnswersAreCopies(t *testing.T) {
 		*out.Snapshot.NodeSnapshots[1].NodeGroupId = "x"
 		if d := cmp.Diff(want, b.snapshot("s"), cmp.Comparer(func(a, b *string) bool { return aws.ToString(a) == aws.ToString(b) }), ignoreUnexported); d != "" {
 			t.Error(d)
+		}
+		if z := b.snapshot("s").NodeSnapshots[0].NodeGroupConfiguration.ReplicaAvailabilityZones; z[0] != "eu-west-1b" {
+			t.Errorf("zones %v", z)
 		}
 		if d := cmp.Diff(map[string]string{"k": "v"}, b.sim.Snapshots(b.world, account, region)[0].Tags); d != "" {
 			t.Error(d)

@@ -1,0 +1,196 @@
+package elasticache
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/internal/awscall"
+	"github.com/snapwarden/snapwarden/policy"
+)
+
+// BackupOptions are the settings of a backup.
+type BackupOptions struct {
+	// KMSKeyID is the ARN of the key that the snapshot is encrypted with. Empty keeps the source's key. A snapshot under a customer's
+	// own key can not be exported to S3. Source: ElastiCache User Guide, "At-rest encryption".
+	KMSKeyID string
+}
+
+// OptionsFor makes BackupOptions usable as backup.Spec.Options.
+func (BackupOptions) OptionsFor() (string, backup.Action) { return Kind, backup.ActionBackup }
+
+// backupState is a backup's State.
+type backupState struct {
+	Name     string `json:"n"`
+	KMSKeyID string `json:"k,omitempty"`
+	// Cluster or Group is what CreateSnapshot is given; Shards are the node groups that the snapshot must have.
+	Cluster string   `json:"c,omitempty"`
+	Group   string   `json:"g,omitempty"`
+	Shards  []string `json:"sh,omitempty"`
+	// Taken: AWS said that the name is taken, so something has it.
+	Taken bool `json:"t,omitempty"`
+	// Creating: it was seen being made. Good and Short count the looks that found it available, whole or short.
+	Creating bool      `json:"cr,omitempty"`
+	Good     int       `json:"gd,omitempty"`
+	Short    int       `json:"so,omitempty"`
+	Lost     time.Time `json:"l,omitzero"`
+}
+
+// Start makes the Operation that backs up a replication group or a single cluster. Spec.Options may be BackupOptions. The snapshot is called
+// Spec.Name, in lower case, or else "sw-" and a hash of the Operation's ID: 29 characters of the 40 that are surely allowed.
+func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
+	op, err := s.begin(backup.ActionBackup, r, spec, TypeReplicationGroup, TypeCluster)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	st := backupState{Name: policy.CanonicalName(spec.Name)}
+	if st.Name == "" {
+		st.Name = "sw-" + strings.TrimPrefix(op.ID, "op-")
+	}
+	if err := policy.ValidateCacheSnapshotName(st.Name); err != nil {
+		return backup.Operation{}, invalid(op.Action, r, "use 1 to 40 letters, digits and hyphens, a letter first, or leave Spec.Name empty", "%w", err)
+	}
+	if spec.Options != nil {
+		o, ok := spec.Options.(BackupOptions)
+		if !ok {
+			return backup.Operation{}, invalid(op.Action, r, "use elasticache.BackupOptions, not a pointer to it", "options of type %T", spec.Options)
+		}
+		if o.KMSKeyID != "" {
+			if err := policy.ValidateKMSKeyARN(o.KMSKeyID); err != nil {
+				return backup.Operation{}, invalid(op.Action, r, "give the key's ARN", "%w", err)
+			}
+		}
+		st.KMSKeyID = o.KMSKeyID
+	}
+	op.Stage = stageLook
+	return op, op.SetState(st)
+}
+
+// patience is how long a source that must exist may be absent before that is believed.
+const patience = time.Minute
+
+func (s *Strategy) stepBackup(ctx context.Context, c *awselasticache.Client, op backup.Operation) (backup.Operation, error) {
+	var st backupState
+	if err := op.GetState(&st); err != nil {
+		return op, err
+	}
+	switch op.Stage {
+	case stageLook:
+		return s.plan(ctx, c, op, st)
+	case stageCreate:
+		switch op.Intent() {
+		case backup.Send:
+			return s.create(ctx, c, op, st)
+		case backup.LookOnce:
+			x, err := s.snapshot(ctx, c, op.Ref, st.Name)
+			if err != nil {
+				return op, err
+			}
+			if x == nil {
+				return s.create(ctx, c, op, st)
+			}
+			return s.adopt(ctx, c, op, st, x)
+		case backup.Settle:
+			op.Settle(stageSettle)
+		}
+		return op, nil
+	case stageSettle:
+		return s.settle(ctx, c, op, st)
+	case stageWait:
+		return s.watch(ctx, c, op, st)
+	}
+	return op, unknownStage(op)
+}
+
+// plan looks at what is to be backed up and arms the create call, unless it is busy.
+func (s *Strategy) plan(ctx context.Context, c *awselasticache.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+	t, err := s.target(ctx, c, op.Ref)
+	if err != nil {
+		if backup.CodeOf(err) == backup.ErrNotFound && time.Since(op.Since) < min(patience, s.opts.Settle) {
+			// One look that does not find it proves nothing: it may be new.
+			op.PollIn(s.opts.PollMin)
+			return op, nil
+		}
+		if permanent(err) {
+			op.Fail(err)
+			return op, nil
+		}
+		return op, err
+	}
+	for _, f := range t.findings {
+		op.Find(f)
+	}
+	if t.notYet != "" {
+		s.park(&op, t.notYet, "it is tried again")
+		return op, nil
+	}
+	st.Cluster, st.Group, st.Shards = t.cluster, t.group, t.shards
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	op.To(stageCreate, "CreateSnapshot")
+	return op, nil
+}
+
+// park has the Operation look again later.
+func (s *Strategy) park(op *backup.Operation, why, remedy string) {
+	op.Find(backup.Finding{ID: "elasticache.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: why, Remedy: remedy})
+	op.PollIn(s.opts.Park)
+}
+
+// create asks for the snapshot.
+func (s *Strategy) create(ctx context.Context, c *awselasticache.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+	in := &awselasticache.CreateSnapshotInput{SnapshotName: &st.Name, Tags: tagList(op.OwnTags(op.Ref))}
+	if st.Group != "" {
+		in.ReplicationGroupId = &st.Group
+	} else {
+		in.CacheClusterId = &st.Cluster
+	}
+	if st.KMSKeyID != "" {
+		in.KmsKeyId = &st.KMSKeyID
+	}
+	out, err := c.CreateSnapshot(ctx, in, s.sending)
+	if err != nil {
+		if table.Classify(err).AWSCode == codeSnapshotExists {
+			st.Taken = true
+			op.Settle(stageSettle)
+			return op, op.SetState(st)
+		}
+		return s.refusedCreate(op, err)
+	}
+	st.Creating = out.Snapshot != nil && word(out.Snapshot.SnapshotStatus) == "creating"
+	return s.made(op, st)
+}
+
+// refusedCreate sorts the error of a create call.
+func (s *Strategy) refusedCreate(op backup.Operation, err error) (backup.Operation, error) {
+	v := table.Classify(err)
+	failed := v.Error(Kind, op.Next, op.Ref, err)
+	switch v.Class {
+	case awscall.NotApplied:
+		op.Unsent()
+	case awscall.NotYet:
+		op.To(stageLook, "")
+		s.park(&op, v.AWSCode, v.Hint)
+		return op, nil
+	case awscall.Permanent:
+		op.Fail(failed)
+		return op, nil
+	}
+	return op, failed
+}
+
+// made goes on to wait for the snapshot.
+func (s *Strategy) made(op backup.Operation, st backupState) (backup.Operation, error) {
+	op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
+	st.Lost, st.Good, st.Short = time.Time{}, 0, 0
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	op.To(stageWait, "")
+	op.PollIn(s.opts.PollMin)
+	return op, nil
+}

@@ -1,0 +1,26 @@
+package elasticache
+
+import (
+	"context"
+
+	"github.com/snapwarden/snapwarden/backup"
+)
+
+// Cancel has the coming Step end an Operation that has not sent its call yet, in PhaseCanceled. Once CreateSnapshot, CreateReplicationGroup,
+// CreateCacheCluster or DeleteSnapshot was perhaps sent, it is refused with ErrUnsupported: ElastiCache can neither stop a snapshot that it
+// makes (deleting one is refused until it is finished) nor take a deletion back, and a new cluster is not for a Cancel to delete.
+func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operation, error) {
+	if err := op.Check(Kind); err != nil {
+		return op, err
+	}
+	if op.Canceling {
+		return op, nil
+	}
+	idle := op.Stage == stageLook || (op.Stage == stageCreate || op.Stage == stageDelete) && op.Attempt == 0
+	if op.Done() || !idle {
+		return op, failure(op, "cancel", backup.ErrUnsupported, "let it finish, then delete what it made", "a %s in phase %s, stage %q, can not be stopped", op.Action, op.Phase, op.Stage)
+	}
+	op.Canceling = true
+	op.To(stageStop, "")
+	return op, nil
+}

@@ -1,0 +1,197 @@
+package elasticache
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/policy"
+)
+
+// The largest pages. Source: ElastiCache API, DescribeSnapshots, DescribeReplicationGroups, DescribeCacheClusters.
+const (
+	snapshotPage = 50
+	resourcePage = 100
+)
+
+// place is a Ref without an id, for choosing a client.
+func place(q backup.Query) backup.Ref {
+	return backup.Ref{Type: "query", Account: q.Account, Region: q.Region, ID: "-"}
+}
+
+// List yields the snapshots of the account, manual and automatic, made by whomever. ElastiCache gives no tags in a listing, so each manual
+// snapshot costs a call of its own; automatic ones have no tags of ours and are read only if Query.Tags asks for some. With Query.Source the
+// snapshots of a replication group include those that this library took of its members; what
+// others took of a member is listed under that member, because AWS does not name the group.
+func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.RecoveryPoint, error] {
+	return func(yield func(backup.RecoveryPoint, error) bool) {
+		r := place(q)
+		in, err := s.listInput(q)
+		if err != nil {
+			yield(backup.RecoveryPoint{}, err)
+			return
+		}
+		c, err := s.client(ctx, r)
+		if err != nil {
+			yield(backup.RecoveryPoint{}, err)
+			return
+		}
+		for {
+			out, err := c.DescribeSnapshots(ctx, in, s.listing)
+			if err != nil {
+				if !q.Point.IsZero() && table.Classify(err).Code == backup.ErrNotFound {
+					return
+				}
+				yield(backup.RecoveryPoint{}, table.Wrap(Kind, "DescribeSnapshots", r, err))
+				return
+			}
+			for i := range out.Snapshots {
+				p, ok, err := s.listed(ctx, c, q, &out.Snapshots[i])
+				if err != nil {
+					yield(backup.RecoveryPoint{}, err)
+					return
+				}
+				if ok && !yield(p, nil) {
+					return
+				}
+			}
+			if aws.ToString(out.Marker) == "" {
+				return
+			}
+			in.Marker = out.Marker
+		}
+	}
+}
+
+func (s *Strategy) listInput(q backup.Query) (*awselasticache.DescribeSnapshotsInput, error) {
+	for _, t := range q.Types {
+		if t != TypeSnapshot {
+			return nil, invalid("list", place(q), "the type of recovery points is elasticache.TypeSnapshot", "the type %q", t)
+		}
+	}
+	in := &awselasticache.DescribeSnapshotsInput{MaxRecords: aws.Int32(snapshotPage)}
+	for _, x := range [...]struct {
+		ref   backup.Ref
+		types []string
+	}{{q.Source, []string{TypeReplicationGroup, TypeCluster}}, {q.Point, []string{TypeSnapshot}}} {
+		if x.ref.IsZero() {
+			continue
+		}
+		if x.ref.Account != q.Account || x.ref.Region != q.Region {
+			return nil, invalid("list", x.ref, "Query.Account and Query.Region must be those of the Ref", "the query is for account %q and Region %q", q.Account, q.Region)
+		}
+		if err := validRef("list", x.ref, x.types...); err != nil {
+			return nil, err
+		}
+	}
+	if q.Source.Type == TypeCluster {
+		in.CacheClusterId = &q.Source.ID
+	}
+	if !q.Point.IsZero() {
+		in.SnapshotName, in.MaxRecords = &q.Point.ID, nil
+	}
+	return in, nil
+}
+
+// listed makes the recovery point of a snapshot, and tells whether the query wants it.
+func (s *Strategy) listed(ctx context.Context, c *awselasticache.Client, q backup.Query, x *ectypes.Snapshot) (backup.RecoveryPoint, bool, error) {
+	r := place(q)
+	var tags map[string]string
+	if !automated(x) || len(q.Tags) > 0 {
+		m, readable, err := s.tags(ctx, c, r, snapshotARN(x, r), s.listing)
+		if err != nil {
+			return backup.RecoveryPoint{}, false, err
+		}
+		if !readable && word(x.SnapshotStatus) == "available" {
+			// It has gone since the page was read, or its tags are late: without them nobody may judge whose it is.
+			again, err := s.snapshot(ctx, c, r, policy.CanonicalName(aws.ToString(x.SnapshotName)))
+			if err != nil || again == nil {
+				return backup.RecoveryPoint{}, false, err
+			}
+			return backup.RecoveryPoint{}, false, refused(Snapshot(q.Account, q.Region, aws.ToString(x.SnapshotName)), "ListTagsForResource",
+				backup.ErrUnavailable, "list again later", "the snapshot is there, but its tags can not be read")
+		}
+		tags = m
+	}
+	for k, v := range q.Tags {
+		if have, ok := tags[k]; !ok || v != "" && have != v {
+			return backup.RecoveryPoint{}, false, nil
+		}
+	}
+	p := recoveryPoint(r, x, tags)
+	return p, q.Source.IsZero() || p.Source == q.Source, nil
+}
+
+// recoveryPoint makes the library's view of a snapshot. tags is nil where they were not read.
+func recoveryPoint(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) backup.RecoveryPoint {
+	p := backup.RecoveryPoint{
+		Ref: Snapshot(r.Account, r.Region, aws.ToString(x.SnapshotName)), Source: source(r, x, tags), ARN: snapshotARN(x, r), CreatedAt: created(x),
+		Status: status(x), Encrypted: aws.ToString(x.KmsKeyId) != "", KMSKeyID: aws.ToString(x.KmsKeyId), Automated: automated(x) || tags["aws:backup:source-resource"] != "",
+		Engine: aws.ToString(x.Engine), EngineVersion: aws.ToString(x.EngineVersion), Tags: tags,
+	}
+	if p.Status == backup.StatusAvailable {
+		p.Percent = 100
+	}
+	for _, n := range x.NodeSnapshots {
+		size := sizeOf(aws.ToString(n.CacheSize))
+		p.SizeBytes += size
+		if n.NodeGroupId == nil {
+			continue
+		}
+		p.Members = append(p.Members, backup.Member{ID: p.ID + "/" + *n.NodeGroupId, Source: aws.ToString(n.CacheClusterId), Place: *n.NodeGroupId,
+			Status: p.Status, SizeBytes: size})
+	}
+	slices.SortFunc(p.Members, func(a, b backup.Member) int { return strings.Compare(a.Place, b.Place) })
+	if n := int(aws.ToInt32(x.NumNodeGroups)); p.Status == backup.StatusAvailable && len(p.Members) > 0 && len(p.Members) < n {
+		p.Status = backup.StatusPartial
+		for i := range p.Members {
+			p.Members[i].Status = backup.StatusAvailable
+		}
+	}
+	return p
+}
+
+// status gives the library's word. A snapshot that is being restored is complete; one that is being copied may be the copy, which is not.
+// Source: ElastiCache API, CreateReplicationGroup: "The snapshot status changes to restoring while the new replication group is being created".
+func status(x *ectypes.Snapshot) backup.Status {
+	switch word(x.SnapshotStatus) {
+	case "available", "restoring":
+		return backup.StatusAvailable
+	case "failed":
+		return backup.StatusFailed
+	case "deleting":
+		return backup.StatusDeleting
+	}
+	return backup.StatusPending
+}
+
+// source tells what the snapshot is of. AWS names the node that it was taken of; that this node stood for its group is in our tag.
+func source(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) backup.Ref {
+	if id, ok := strings.CutPrefix(tags[backup.TagSource], ReplicationGroup(r.Account, r.Region, "").String()); ok && policy.ValidateReplicationGroupID(id) == nil {
+		return ReplicationGroup(r.Account, r.Region, id)
+	}
+	if id := aws.ToString(x.CacheClusterId); id != "" {
+		return Cluster(r.Account, r.Region, id)
+	}
+	return ReplicationGroup(r.Account, r.Region, aws.ToString(x.ReplicationGroupId))
+}
+
+var units = map[string]float64{"b": 1, "bytes": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
+
+// sizeOf reads a CacheSize such as "5 MB"; it is 0 for what it can not read.
+func sizeOf(s string) int64 {
+	n, unit, _ := strings.Cut(strings.TrimSpace(s), " ")
+	f, err := strconv.ParseFloat(n, 64)
+	u, ok := units[strings.ToLower(strings.TrimSpace(unit))]
+	if err != nil || !ok || f < 0 {
+		return 0
+	}
+	return int64(f * u)
+}

@@ -1,0 +1,239 @@
+package elasticache
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/policy"
+)
+
+type restoreState struct {
+	Options RestoreOptions `json:"o"`
+	// Settled: Options are what will be sent.
+	Settled bool `json:"s,omitempty"`
+	// Taken: AWS said that the id is taken, so something has it.
+	Taken bool `json:"t,omitempty"`
+	// Creating: it was seen being made. Good counts the looks that found it available.
+	Creating bool      `json:"c,omitempty"`
+	Good     int       `json:"g,omitempty"`
+	Lost     time.Time `json:"l,omitzero"`
+}
+
+// StartRestore makes the Operation that restores a snapshot to a new replication group or a new single cluster; never into one that exists.
+// Spec.Options must be RestoreOptions. The new group or cluster is listed in Made, and where it answers in Endpoints: the configuration
+// endpoint with cluster mode enabled, primary and reader without, the node's for a cluster. It succeeds when AWS says that it is available.
+func (s *Strategy) StartRestore(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
+	op, err := s.begin(backup.ActionRestore, point, spec, TypeSnapshot)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	o, ok := spec.Options.(RestoreOptions)
+	if !ok {
+		return backup.Operation{}, invalid(op.Action, point, "set Spec.Options to elasticache.RestoreOptions with an ID and SecurityGroups", "options of type %T", spec.Options)
+	}
+	o.ID, o.NodeType, o.SubnetGroup, o.Engine = policy.CanonicalName(o.ID), policy.CanonicalName(o.NodeType), policy.CanonicalName(o.SubnetGroup), policy.CanonicalName(o.Engine)
+	if spec.Name != "" && policy.CanonicalName(spec.Name) != o.ID {
+		return backup.Operation{}, invalid(op.Action, point, "leave Spec.Name empty", "Spec.Name %q is not RestoreOptions.ID %q", spec.Name, o.ID)
+	}
+	if err := o.valid(point); err != nil {
+		return backup.Operation{}, err
+	}
+	op.Stage = stageLook
+	return op, op.SetState(restoreState{Options: o})
+}
+
+func (s *Strategy) stepRestore(ctx context.Context, c *awselasticache.Client, op backup.Operation) (backup.Operation, error) {
+	var st restoreState
+	if err := op.GetState(&st); err != nil {
+		return op, err
+	}
+	switch op.Stage {
+	case stageLook:
+		return s.lookRestore(ctx, c, op, st)
+	case stageCreate:
+		switch op.Intent() {
+		case backup.Send:
+			return s.createTarget(ctx, c, op, st)
+		case backup.LookOnce:
+			x, err := s.restored(ctx, c, op.Ref, st.Options)
+			if err != nil {
+				return op, err
+			}
+			if x == nil {
+				return s.createTarget(ctx, c, op, st)
+			}
+			return s.adoptTarget(ctx, c, op, st, x)
+		case backup.Settle:
+			op.Settle(stageSettle)
+		}
+		return op, nil
+	case stageSettle:
+		return s.settleTarget(ctx, c, op, st)
+	case stageWait:
+		return s.watchTarget(ctx, c, op, st)
+	}
+	return op, unknownStage(op)
+}
+
+// lookRestore looks at the snapshot and at the id, and arms the create call.
+func (s *Strategy) lookRestore(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	x, tags, readable, err := s.point(ctx, c, op.Ref)
+	if err != nil {
+		return op, err
+	}
+	if x == nil {
+		if s.lost(&st.Lost) {
+			op.Fail(failure(op, "restore", backup.ErrNotFound, "check the name, the account and the Region", "no such snapshot"))
+			return op, nil
+		}
+		s.wait(&op)
+		return op, op.SetState(st)
+	}
+	st.Lost = time.Time{}
+	if no := notRestorable(op.Ref, x); no != nil {
+		op.Fail(no)
+		return op, nil
+	}
+	if status := word(x.SnapshotStatus); status != "available" || !readable {
+		for _, f := range unknownStatus(op.Ref, status, append(snapshotStatuses, "available")) {
+			op.Find(f)
+		}
+		why := "the snapshot is " + status
+		if status == "available" {
+			why = "the snapshot's tags can not be read yet"
+		}
+		s.park(&op, why, "it is tried again")
+		return op, op.SetState(st)
+	}
+	if !st.Settled {
+		o, err := st.Options.settle(op.Ref, x, tags)
+		if err != nil {
+			op.Fail(err)
+			return op, nil
+		}
+		st.Options, st.Settled = o, true
+	}
+	taken, err := s.restored(ctx, c, op.Ref, st.Options)
+	if err != nil {
+		return op, err
+	}
+	if taken != nil {
+		return s.adoptTarget(ctx, c, op, st, taken)
+	}
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	next := "CreateReplicationGroup"
+	if st.Options.As == AsCluster {
+		next = "CreateCacheCluster"
+	}
+	op.To(stageCreate, next)
+	return op, nil
+}
+
+// notRestorable says why a snapshot can never be restored, or nothing.
+func notRestorable(r backup.Ref, x *ectypes.Snapshot) error {
+	switch word(x.SnapshotStatus) {
+	case "failed":
+		return refused(r, "restore", backup.ErrUnsupported, "choose another recovery point", "ElastiCache could not make the snapshot")
+	case "deleting":
+		return refused(r, "restore", backup.ErrNotFound, "choose another recovery point", "the snapshot is being deleted")
+	}
+	if n := int(aws.ToInt32(x.NumNodeGroups)); word(x.SnapshotStatus) == "available" && len(x.NodeSnapshots) > 0 && len(x.NodeSnapshots) < n {
+		return refused(r, "restore", backup.ErrUnsupported, "choose another recovery point", "the snapshot has the data of %d of its %d node groups", len(x.NodeSnapshots), n)
+	}
+	return nil
+}
+
+func (s *Strategy) createTarget(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	var err error
+	status := ""
+	if st.Options.As == AsCluster {
+		var out *awselasticache.CreateCacheClusterOutput
+		if out, err = c.CreateCacheCluster(ctx, st.Options.clusterInput(op), s.sending); err == nil && out.CacheCluster != nil {
+			status = word(out.CacheCluster.CacheClusterStatus)
+		}
+	} else {
+		var out *awselasticache.CreateReplicationGroupOutput
+		if out, err = c.CreateReplicationGroup(ctx, st.Options.groupInput(op), s.sending); err == nil && out.ReplicationGroup != nil {
+			status = word(out.ReplicationGroup.Status)
+		}
+	}
+	if err != nil {
+		switch table.Classify(err).AWSCode {
+		case codeGroupExists, codeClusterExists:
+			st.Taken = true
+			op.Settle(stageSettle)
+			return op, op.SetState(st)
+		}
+		return s.refusedCreate(op, err)
+	}
+	st.Creating = status == "creating"
+	return s.madeTarget(op, st)
+}
+
+func (s *Strategy) madeTarget(op backup.Operation, st restoreState) (backup.Operation, error) {
+	op.AddMade(st.Options.ref(op.Ref))
+	st.Lost, st.Good = time.Time{}, 0
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	op.To(stageWait, "")
+	if op.Phase == backup.PhasePending {
+		op.Phase = backup.PhaseRunning
+	}
+	op.PollIn(s.opts.PollMin)
+	return op, nil
+}
+
+func (s *Strategy) settleTarget(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	x, err := s.restored(ctx, c, op.Ref, st.Options)
+	if err != nil {
+		return op, err
+	}
+	if x != nil {
+		return s.adoptTarget(ctx, c, op, st, x)
+	}
+	if time.Since(op.Since) < s.opts.Settle {
+		s.waitSettling(&op)
+		return op, nil
+	}
+	if st.Taken {
+		op.Fail(failure(op, "restore", backup.ErrConflict, "choose another RestoreOptions.ID", "the id %s is taken by something that can not be seen", st.Options.ID))
+		return op, nil
+	}
+	op.To(stageLook, "")
+	return op, nil
+}
+
+// adoptTarget takes over what has the id if this Operation made it, and otherwise ends in a conflict: nothing that exists is touched.
+func (s *Strategy) adoptTarget(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState, x *made) (backup.Operation, error) {
+	tags, readable, err := s.tags(ctx, c, op.Ref, x.arn)
+	if err != nil {
+		return op, err
+	}
+	if !readable {
+		// AWS may not tell the tags of something that is not available yet. Nothing is sent before they are known.
+		if op.Stage != stageSettle {
+			st.Taken = true
+			op.Settle(stageSettle)
+			if err := op.SetState(st); err != nil {
+				return op, err
+			}
+		}
+		s.waitSettling(&op)
+		return op, nil
+	}
+	if tags[backup.TagToken] != op.ID || tags[backup.TagSource] != op.Ref.String() {
+		op.Fail(failure(op, "restore", backup.ErrConflict, "choose another RestoreOptions.ID; nothing that exists is ever overwritten",
+			"%s exists and was not made by this work", st.Options.ref(op.Ref)))
+		return op, nil
+	}
+	st.Creating = x.status == "creating"
+	return s.madeTarget(op, st)
+}

@@ -1,0 +1,209 @@
+package elasticache_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/backup/awssim/elasticachesim"
+	"github.com/snapwarden/snapwarden/elasticache"
+	"github.com/snapwarden/snapwarden/internal/sweep"
+)
+
+var pairs = flag.Int("pairs", 0, "run one in so many pairs of faults, 0 for none")
+
+func newStrategy(cfg aws.Config) backup.Strategy { return elasticache.NewFromConfig(cfg) }
+
+// snapshotsOf gives the snapshots that an Operation made and that exist.
+func (b *bed) snapshotsOf(op backup.Operation) (made []elasticachesim.SnapshotView) {
+	for _, s := range b.sim.Snapshots(b.world, account, region) {
+		if s.Tags[backup.TagToken] == op.ID {
+			made = append(made, s)
+		}
+	}
+	return made
+}
+
+// groupsOf gives the replication groups that an Operation made and that exist.
+func (b *bed) groupsOf(op backup.Operation) (made []elasticachesim.GroupView) {
+	for _, g := range b.sim.Groups(b.world, account, region) {
+		if g.Tags[backup.TagToken] == op.ID {
+			made = append(made, g)
+		}
+	}
+	return made
+}
+
+// backedUpBy makes a backup without any fault, for the workflows that need one.
+func (b *bed) backedUpBy(token string, r backup.Ref) backup.Ref {
+	b.Helper()
+	op, err := b.s.Start(b.Context(), r, backup.Spec{Token: token})
+	b.ok(err)
+	runner, err := backup.NewRunner([]backup.Strategy{b.s})
+	b.ok(err)
+	op, err = runner.Run(b.Context(), op)
+	b.ok(err)
+	time.Sleep(10 * time.Minute)
+	return op.Points[0]
+}
+
+// sweptBed has a group of the given shards (0 for cluster mode disabled), made long ago.
+func sweptBed(t testing.TB, shards int32) *bed {
+	b := newBed(t.(*testing.T))
+	b.group("sessions", shards, 1)
+	time.Sleep(4 * time.Hour)
+	return b
+}
+
+func backupFlow(name string, shards int32) sweep.Workflow {
+	return sweep.Workflow{Name: name, Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+		b := sweptBed(t, shards)
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.Start(ctx, group("sessions"), backup.Spec{Token: "tonight", Tags: map[string]string{"team": "orders"}})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				if op.Phase != backup.PhaseSucceeded {
+					return nil
+				}
+				made := b.snapshotsOf(op)
+				if len(made) != 1 || made[0].Status != "available" {
+					return []string{fmt.Sprintf("I3: success with %+v", made)}
+				}
+				if n := len(made[0].Shards); shards > 0 && n != int(shards) {
+					bad = append(bad, fmt.Sprintf("I5: success with %d of %d shards", n, shards))
+				}
+				if primary := b.groupNamed("sessions").Primary; shards == 0 && (made[0].Cluster == "" || made[0].Cluster == primary) {
+					bad = append(bad, "the snapshot was taken of "+made[0].Cluster+", and the primary is "+primary)
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				made := b.snapshotsOf(op)
+				if len(made) != 1 {
+					bad = append(bad, fmt.Sprintf("I1: %d snapshots carry the token", len(made)))
+				}
+				for _, s := range made {
+					if !slices.Contains(op.Points, snapshot(s.Name)) {
+						bad = append(bad, "I17: "+s.Name+" is listed nowhere")
+					}
+				}
+				return bad
+			},
+		}
+	}}
+}
+
+func (b *bed) groupNamed(id string) elasticachesim.GroupView {
+	for _, g := range b.sim.Groups(b.world, account, region) {
+		if g.ID == id {
+			return g
+		}
+	}
+	return elasticachesim.GroupView{}
+}
+
+func restoreFlow() sweep.Workflow {
+	return sweep.Workflow{Name: "elasticache-restore-group", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+		b := sweptBed(t, 3)
+		point := b.backedUpBy("nightly", group("sessions"))
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.(*elasticache.Strategy).StartRestore(ctx, point, backup.Spec{Token: "tonight",
+					Options: elasticache.RestoreOptions{ID: "sessions-2", SubnetGroup: "default", SecurityGroups: []string{"sg-restored"}}})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				if op.Phase != backup.PhaseSucceeded {
+					return nil
+				}
+				made := b.groupsOf(op)
+				if len(made) != 1 || made[0].Status != "available" || len(op.Endpoints) == 0 {
+					return []string{fmt.Sprintf("I3: success with %+v and endpoints %v", made, op.Endpoints)}
+				}
+				if !slices.Equal(made[0].SecurityGroups, []string{"sg-restored"}) {
+					bad = append(bad, fmt.Sprintf("I13: success with the security groups %v", made[0].SecurityGroups))
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				made := b.groupsOf(op)
+				if len(made) != 1 {
+					bad = append(bad, fmt.Sprintf("I1: %d groups carry the token", len(made)))
+				}
+				for _, g := range made {
+					if !slices.Contains(op.Made, group(g.ID)) {
+						bad = append(bad, "I17: "+g.ID+" is listed nowhere")
+					}
+				}
+				return bad
+			},
+		}
+	}}
+}
+
+func deleteFlow() sweep.Workflow {
+	return sweep.Workflow{Name: "elasticache-delete", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+		b := sweptBed(t, 3)
+		point, other := b.backedUpBy("nightly", group("sessions")), b.backedUpBy("monthly", group("sessions"))
+		live := func() (names []string) {
+			for _, s := range b.sim.Snapshots(b.world, account, region) {
+				names = append(names, s.Name)
+			}
+			return names
+		}
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.(*elasticache.Strategy).StartDelete(ctx, point, backup.Spec{Token: "tonight"})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				if names := live(); op.Phase == backup.PhaseSucceeded && slices.Contains(names, point.ID) {
+					bad = append(bad, fmt.Sprintf("I3: success, and %v exist", names))
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				if names := live(); !slices.Equal(names, []string{other.ID}) {
+					bad = append(bad, fmt.Sprintf("I4 I8: %v exist, wanted only %s", names, other.ID))
+				}
+				return bad
+			},
+		}
+	}}
+}
+
+func workflows() []sweep.Workflow {
+	return []sweep.Workflow{
+		backupFlow("elasticache-backup-replica", 0),
+		backupFlow("elasticache-backup-group", 3),
+		restoreFlow(),
+		deleteFlow(),
+	}
+}
+
+func TestSweepSingles(t *testing.T) {
+	for _, w := range workflows() {
+		t.Run(w.Name, func(t *testing.T) {
+			t.Parallel() // each run is in a bubble of its own
+			sweep.Singles(t, w).Check(t)
+		})
+	}
+}
+
+func TestSweepPairs(t *testing.T) {
+	if *pairs <= 0 {
+		t.Skip("pairs of faults take minutes: run with -pairs 10 for one in ten")
+	}
+	for _, w := range workflows() {
+		t.Run(w.Name, func(t *testing.T) { sweep.Pairs(t, w, *pairs).Check(t) })
+	}
+}
+
+func TestSweepReplay(t *testing.T) {
+	sweep.Replay(t, backupFlow("elasticache-backup-group", 3))
+}
