@@ -262,7 +262,7 @@ func TestSweepControlDefaultRetryer(t *testing.T) {
 	w := backupFlow("ebs-backup-set-control", theInstance, 3, func(cfg aws.Config) backup.Strategy {
 		return ebs.WithDefaultRetryer(ebs.NewFromConfig(cfg))
 	})
-	res := sweep.Singles(t, w)
+	res := sweep.Control(t, w)
 	i := slices.IndexFunc(res.Violations, func(v string) bool { return strings.Contains(v, "I1: 6 snapshots carry the token, wanted 3") })
 	if i < 0 {
 		t.Fatal("the default retryer made no duplicate in any run: the sweep is blind")

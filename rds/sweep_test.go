@@ -118,7 +118,10 @@ func workflows() []sweep.Workflow { return []sweep.Workflow{backupFlow(), restor
 
 func TestSweepSingles(t *testing.T) {
 	for _, w := range workflows() {
-		t.Run(w.Name, func(t *testing.T) { sweep.Singles(t, w).Check(t) })
+		t.Run(w.Name, func(t *testing.T) {
+			t.Parallel() // each run is in a bubble of its own
+			sweep.Singles(t, w).Check(t)
+		})
 	}
 }
 

@@ -160,6 +160,32 @@ func Singles(t *testing.T, w Workflow) Result {
 	return res
 }
 
+// Control is Singles without the points that only read and without the store: for a workflow that is known to be wrong, to see that it is
+// found.
+func Control(t *testing.T, w Workflow) Result {
+	t.Helper()
+	var res Result
+	for _, lag := range lags {
+		clean := perform(t, run{w: w, lag: lag, variant: alone})
+		res.add(run{w: w, lag: lag, variant: alone}, clean, false)
+		for _, p := range points(clean.calls) {
+			if !p.mutates {
+				continue
+			}
+			res.Points++
+			for _, f := range kinds(true) {
+				f.Service, f.Operation, f.Skip = p.service, p.operation, p.skip
+				for _, v := range [...]variant{alone, secondRunner, twice} {
+					r := run{w: w, faults: []awssim.Fault{f}, lag: lag, variant: v}
+					res.add(r, perform(t, r), true)
+				}
+			}
+		}
+	}
+	res.report(t, w.Name)
+	return res
+}
+
 // Pairs puts two faults into one run: every pair of points and kinds, of which one in stride is run.
 func Pairs(t *testing.T, w Workflow, stride int) Result {
 	t.Helper()
