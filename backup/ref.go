@@ -40,9 +40,7 @@ func (r Ref) Validate() error {
 			return &Error{Op: "ref", Ref: r, Code: ErrInvalid, Err: fmt.Errorf("the %s is empty", part.name),
 				Hint: "fill in Type, Account, Region and ID; the strategy packages have constructors for their Refs"}
 		}
-		if i := strings.IndexFunc(part.value, func(c rune) bool {
-			return unicode.IsSpace(c) || unicode.IsControl(c) || c == utf8.RuneError || strings.ContainsRune("*?${}", c)
-		}); i >= 0 {
+		if i := badCharacter(part.value); i >= 0 {
 			return &Error{Op: "ref", Ref: r, Code: ErrInvalid,
 				Err:  fmt.Errorf("the %s %q has a character at offset %d that no identifier has", part.name, part.value, i),
 				Hint: "give one exact identifier; patterns and wildcards are never accepted"}
@@ -55,16 +53,21 @@ func (r Ref) Validate() error {
 	return nil
 }
 
-// badByte gives the offset of the first control character, space or wildcard, or -1. It reads bytes: it runs in every Step.
-func badByte(s string) int {
+// badCharacter gives the offset of the first space, control character, wildcard or broken UTF-8, or -1. It runs in every Step, so what is
+// ASCII, as nearly all identifiers are, is read byte by byte.
+func badCharacter(s string) int {
 	for i := range len(s) {
-		switch c := s[i]; c {
-		case '*', '?', '$', '{', '}', 0x7f:
-			return i
-		default:
-			if c <= ' ' {
-				return i
+		switch c := s[i]; {
+		case c >= utf8.RuneSelf:
+			j := strings.IndexFunc(s[i:], func(c rune) bool {
+				return unicode.IsSpace(c) || unicode.IsControl(c) || c == utf8.RuneError || strings.ContainsRune("*?${}", c)
+			})
+			if j < 0 {
+				return -1
 			}
+			return i + j
+		case c <= ' ', c == 0x7f, c == '*', c == '?', c == '$', c == '{', c == '}':
+			return i
 		}
 	}
 	return -1

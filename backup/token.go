@@ -68,7 +68,7 @@ func validTags(tags map[string]string) error {
 		case !utf8.ValidString(k) || !utf8.ValidString(v):
 			return fmt.Errorf("the tag %q is not valid UTF-8", k)
 		case strings.HasPrefix(lk, "aws:"):
-			return fmt.Errorf("the tag key %q begins with aws:", k)
+			return fmt.Errorf("the tag key %q begins with the prefix aws: of AWS's own", k)
 		case strings.HasPrefix(lk, TagPrefix):
 			return fmt.Errorf("the tag key %q begins with %s", k, TagPrefix)
 		}

@@ -216,7 +216,7 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 	if err != nil {
 		return op, err
 	}
-	next, err := op, error(nil)
+	var next backup.Operation
 	switch op.Action {
 	case backup.ActionBackup:
 		next, err = s.stepBackup(ctx, c, op)

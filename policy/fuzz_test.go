@@ -20,7 +20,7 @@ var (
 	zoneForm    = regexp.MustCompile(`\A([a-z]|(-[a-z0-9]+)+-[0-9]+[a-z]?)\z`)
 	serviceForm = regexp.MustCompile(`\A[a-z0-9-]+\z`)
 	arnForm     = regexp.MustCompile(`(?s)\Aarn:([^:]*):([^:]*):([^:]*):([^:]*):(.*)\z`)
-	unsafeForm  = regexp.MustCompile("[*?${}\\s\\x00-\\x1f\\x7f]")
+	unsafeForm  = regexp.MustCompile(`[*?${}\s\x00-\x1f\x7f]`)
 	notOurs     = regexp.MustCompile(`\A[a-z]{2}-(gov|iso.*)-[0-9]+\z`)
 	regionForms = map[string]*regexp.Regexp{
 		"aws":        regexp.MustCompile(`\A(us|eu|ap|sa|ca|me|af|il|mx)-[a-z0-9]+-[1-9][0-9]*\z`),

@@ -209,7 +209,7 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 	if err != nil {
 		return op, err
 	}
-	next := op
+	var next backup.Operation
 	switch op.Action {
 	case backup.ActionBackup:
 		next, err = s.stepBackup(ctx, c, op)

@@ -37,7 +37,7 @@ func probeEC2States(w *world) string {
 func probeEC2Token(w *world) string {
 	c := awsec2.NewFromConfig(w.config())
 	same := func(in *awsec2.CreateVolumeInput) { in.ClientToken = aws.String("the same token") }
-	if w.freshVolume(c, same) == w.freshVolume(c, same) {
+	if first, second := w.freshVolume(c, same), w.freshVolume(c, same); first == second {
 		return "one volume"
 	}
 	return "two volumes"

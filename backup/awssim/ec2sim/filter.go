@@ -109,8 +109,7 @@ func yesNo(b bool) string {
 func wildcard(pattern, value string) bool {
 	p := []rune(pattern)
 	at := make([]bool, len(p)+1)
-	var skip func(i int)
-	skip = func(i int) {
+	skip := func(i int) {
 		for ; !at[i]; i++ {
 			at[i] = true
 			if i == len(p) || p[i] != '*' && p[i] != '?' {

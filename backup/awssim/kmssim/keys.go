@@ -38,7 +38,7 @@ func (k *key) metadata(r *awssim.Request) *kmstypes.KeyMetadata {
 		KeyId: aws.String(k.id), Arn: aws.String(k.arn), AWSAccountId: aws.String(k.account), CreationDate: aws.Time(k.made),
 		Description: aws.String(k.description), Enabled: c.state == kmstypes.KeyStateEnabled, KeyState: c.state,
 		KeyManager: kmstypes.KeyManagerTypeCustomer, KeySpec: kmstypes.KeySpecSymmetricDefault,
-		CustomerMasterKeySpec: kmstypes.CustomerMasterKeySpecSymmetricDefault, KeyUsage: kmstypes.KeyUsageTypeEncryptDecrypt,
+		KeyUsage:             kmstypes.KeyUsageTypeEncryptDecrypt,
 		EncryptionAlgorithms: []kmstypes.EncryptionAlgorithmSpec{kmstypes.EncryptionAlgorithmSpecSymmetricDefault},
 		Origin:               kmstypes.OriginTypeAwsKms, MultiRegion: aws.Bool(k.multiRegion),
 	}

@@ -115,7 +115,6 @@ func (s *STS) assumeRole(r *awssim.Request, in *awssts.AssumeRoleInput) (*awssts
 		AssumedRoleUser: &ststypes.AssumedRoleUser{Arn: aws.String(principal), AssumedRoleId: aws.String(roleID(account, role) + ":" + name)},
 		Credentials: &ststypes.Credentials{AccessKeyId: aws.String(accessKey), SecretAccessKey: aws.String("simulated"),
 			SessionToken: aws.String("simulated"), Expiration: aws.Time(expires)},
-		PackedPolicySize: aws.Int32(0),
 	}, nil
 }
 
