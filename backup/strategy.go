@@ -84,6 +84,12 @@ type Query struct {
 	Point Ref
 }
 
+// Validate refuses a Query whose Account or Region is missing or can not be one, with ErrInvalid. Whoever implements Discoverer or Lister
+// calls it first: an answer for the wrong place reads as "nothing there".
+func (q Query) Validate() error {
+	return Ref{Type: "query", Account: q.Account, Region: q.Region, ID: "-"}.Validate()
+}
+
 // Discoverer finds the resources that a Strategy can back up.
 type Discoverer interface {
 	// Discover yields the resources one by one, in pages of the service's own size. It ends after the first error that it yields:

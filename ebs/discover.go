@@ -86,6 +86,9 @@ func (s *Strategy) Discover(ctx context.Context, q backup.Query) iter.Seq2[backu
 
 func (s *Strategy) discovery(ctx context.Context, q backup.Query) (*awsec2.Client, []ec2types.Filter, error) {
 	r := place(q)
+	if err := q.Validate(); err != nil {
+		return nil, nil, err
+	}
 	if !q.Source.IsZero() || !q.Point.IsZero() {
 		return nil, nil, invalid("discover", r, "Source and Point belong to List", "the query has a Source or a Point")
 	}

@@ -89,6 +89,9 @@ func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.Re
 }
 
 func (s *Strategy) listFilters(q backup.Query) ([]ec2types.Filter, error) {
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
 	var filters []ec2types.Filter
 	for _, t := range q.Types {
 		if t != TypeSnapshot && t != TypeSet {

@@ -95,6 +95,9 @@ func (s *Strategy) Discover(ctx context.Context, q backup.Query) iter.Seq2[backu
 
 func (s *Strategy) discovery(ctx context.Context, q backup.Query) (*awselasticache.Client, error) {
 	r := place(q)
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
 	if !q.Source.IsZero() || !q.Point.IsZero() {
 		return nil, invalid("discover", r, "Source and Point belong to List", "the query has a Source or a Point")
 	}

@@ -71,6 +71,9 @@ func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.Re
 }
 
 func (s *Strategy) listInput(q backup.Query) (*awselasticache.DescribeSnapshotsInput, error) {
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
 	for _, t := range q.Types {
 		if t != TypeSnapshot {
 			return nil, invalid("list", place(q), "the type of recovery points is elasticache.TypeSnapshot", "the type %q", t)

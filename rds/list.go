@@ -37,7 +37,7 @@ func has(tags, want map[string]string) bool {
 // checkQuery refuses what a query can not ask.
 func checkQuery(what backup.Action, q backup.Query, kind string) error {
 	r := place(q)
-	if err := (backup.Ref{Type: "query", Account: q.Account, Region: q.Region, ID: "-"}).Validate(); err != nil {
+	if err := q.Validate(); err != nil {
 		return err
 	}
 	for _, t := range q.Types {
