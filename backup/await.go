@@ -26,7 +26,7 @@ func (r *Runner) Run(ctx context.Context, op Operation) (Operation, error) {
 // it ended otherwise, and the context's cause if ctx ended: that stops the waiting and not the work, which any Runner can carry on.
 //
 // Steps that fail because AWS, the network or the Store does not answer, or because AWS throttles, are made again, less and less often, until
-// the Operation's deadline. Steps that fail for a reason which waiting does not mend, such as a missing permission, end the waiting with that
+// the Operation's deadline; if even that can not be stored, Await returns the error soon after it. Steps that fail for a reason which waiting does not mend, such as a missing permission, end the waiting with that
 // error; the Operation has not ended then and can be awaited again. While another live run holds the Operation, Await watches the Store.
 func (r *Runner) Await(ctx context.Context, op Operation) (Operation, error) {
 	retry := firstRetry
@@ -58,7 +58,7 @@ func (r *Runner) Await(ctx context.Context, op Operation) (Operation, error) {
 			wait = min(max(time.Until(other.until), minWait), retry)
 			retry = min(2*retry, longestWait)
 			r.tell(ctx, EventWaiting, op, err, wait)
-		case passing(err):
+		case passing(err) && !now().After(op.Deadline.Add(settleGrace)):
 			wait = retry
 			retry = min(2*retry, longestWait)
 		default:

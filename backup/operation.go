@@ -211,6 +211,19 @@ func (op Operation) Done() bool {
 	return false
 }
 
+// clone copies what an Operation refers to, so that no two holders of it can change each other's.
+func (op Operation) clone() Operation {
+	op.Tags = cloneTags(op.Tags)
+	op.Points, op.Made = slices.Clone(op.Points), slices.Clone(op.Made)
+	op.Endpoints, op.Findings = slices.Clone(op.Endpoints), slices.Clone(op.Findings)
+	op.State = slices.Clone(op.State)
+	if op.Failure != nil {
+		f := *op.Failure
+		op.Failure = &f
+	}
+	return op
+}
+
 // Err is nil for an Operation that succeeded or has not ended, and an *Error with the Failure's code otherwise.
 func (op Operation) Err() error {
 	if op.Failure == nil {

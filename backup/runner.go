@@ -148,10 +148,18 @@ func (r *Runner) Start(ctx context.Context, op Operation) (Operation, error) {
 	}
 	defer r.give(op.ID, h)
 	if h.have {
+		// Another run may have taken it since, if this one's lease was over for a while.
+		rec, err := r.opts.Store.Load(ctx, op.ID)
+		if err != nil {
+			return h.rec.Operation.clone(), err
+		}
+		if rec.Version != h.rec.Version {
+			h.rec, h.have, h.dirty = rec, false, false
+		}
 		r.tell(ctx, EventResumed, h.rec.Operation, nil, 0)
-		return h.rec.Operation, nil
+		return h.rec.Operation.clone(), nil
 	}
-	rec, created, err := r.opts.Store.Create(ctx, op, r.opts.Run)
+	rec, created, err := r.opts.Store.Create(ctx, op.clone(), r.opts.Run)
 	if err != nil {
 		return op, err
 	}
@@ -161,7 +169,7 @@ func (r *Runner) Start(ctx context.Context, op Operation) (Operation, error) {
 	}
 	h.rec, h.have = rec, true
 	r.tell(ctx, EventStarted, rec.Operation, nil, 0)
-	return rec.Operation, nil
+	return rec.Operation.clone(), nil
 }
 
 // Step makes one Step of an Operation, now, whatever its Poll says, and returns what it has become. With a Store, what is stored counts and
@@ -169,11 +177,17 @@ func (r *Runner) Start(ctx context.Context, op Operation) (Operation, error) {
 // learnt or stored: call again, later. A durable engine that keeps the Operation itself has a Runner without a Store and passes on what
 // Step returned; before it gives the same input a second time it must raise Attempt (see Operation.Retried).
 func (r *Runner) Step(ctx context.Context, op Operation) (Operation, error) {
+	next, err := r.stepOnce(ctx, op)
+	return next.clone(), err
+}
+
+func (r *Runner) stepOnce(ctx context.Context, op Operation) (Operation, error) {
 	s, err := r.strategy(op)
 	if err != nil {
 		return op, err
 	}
 	if r.opts.Store == nil {
+		op = op.clone()
 		if op.Done() {
 			return op, nil
 		}
@@ -292,9 +306,14 @@ func (r *Runner) step(ctx context.Context, s Strategy, op Operation, lease *leas
 	if op.Next != "" {
 		// A call that changes something is not given up half-way: the caller's cancellation ends the waiting, not the call.
 		stepCtx = context.WithoutCancel(ctx)
-		fence = func() error { return nil }
-		if lease != nil {
-			fence = func() error { return r.alive(op, *lease) }
+		fence = func() error {
+			switch {
+			case !op.Deadline.IsZero() && !now().Before(op.Deadline):
+				return r.fault(op, "step", ErrUnavailable, errors.New("the operation's deadline is over: nothing more is sent"), "")
+			case lease != nil:
+				return r.alive(op, *lease)
+			}
+			return nil
 		}
 	}
 	stepCtx, cancel := context.WithTimeout(WithFence(stepCtx, fence), r.opts.StepTimeout)
@@ -379,7 +398,7 @@ func (r *Runner) fault(op Operation, what string, code Code, err error, hint str
 
 func (r *Runner) tell(ctx context.Context, t EventType, op Operation, err error, wait time.Duration) {
 	if r.opts.Observer != nil {
-		r.opts.Observer.Observe(ctx, Event{Type: t, Time: now(), Operation: op, Err: err, Wait: max(wait, 0)})
+		r.opts.Observer.Observe(ctx, Event{Type: t, Time: now(), Operation: op.clone(), Err: err, Wait: max(wait, 0)})
 	}
 }
 

@@ -77,6 +77,12 @@ type backupState struct {
 	Extra []string `json:"e,omitempty"`
 	// Generation counts the times that the create call was armed; it tells apart the sets of two sends.
 	Generation int `json:"g,omitempty"`
+	// Set is the id of the set that the armed call makes, later that of the one that was made.
+	Set string `json:"set,omitempty"`
+	// Looks counts the looks of the present settling.
+	Looks int `json:"k,omitempty"`
+	// Undone counts the times that a canceled backup's snapshots were deleted.
+	Undone int `json:"u,omitempty"`
 	// Lost is since when a member has not been seen.
 	Lost time.Time `json:"l,omitzero"`
 }
@@ -95,8 +101,8 @@ func (s *Strategy) stepBackup(ctx context.Context, c *awsec2.Client, op backup.O
 	case stageDescribe:
 		return s.plan(ctx, c, op, st)
 	case stagePark:
-		if time.Since(op.Since) < s.opts.Park {
-			op.PollIn(s.opts.Park - time.Since(op.Since))
+		if left := s.opts.Park - time.Since(op.Since); left > 0 {
+			op.PollIn(min(left, s.opts.Park))
 			return op, nil
 		}
 		// What is attached may have changed while waiting: the plan is made again.
@@ -158,6 +164,10 @@ func (s *Strategy) plan(ctx context.Context, c *awsec2.Client, op backup.Operati
 	}
 	st.Volumes, st.Devices, st.Root, st.Snapshots, st.Extra = p.volumes, p.devices, p.root, nil, nil
 	st.Generation++
+	st.Looks = 0
+	if op.Ref.Type == TypeInstance {
+		st.Set = setID(op, st.Generation)
+	}
 	if n := len(s.tags(op, st)); n > 50 {
 		op.Fail(failure(op, "backup", backup.ErrInvalid, "a snapshot has at most 50 tags: use fewer of your own",
 			"%d tags would be needed, for %d volumes", n, len(st.Volumes)))
@@ -203,6 +213,17 @@ func (s *Strategy) create(ctx context.Context, c *awsec2.Client, op backup.Opera
 			}
 		}
 	}
+	for v, id := range made {
+		if v == "" || id == "" {
+			clear(made)
+			break
+		}
+	}
+	if err == nil && len(made) == 0 {
+		// Something was made, but what? It is looked for.
+		return op, &backup.Error{Op: op.Next, Kind: Kind, Ref: op.Ref, Code: backup.ErrUnavailable, Err: errText("the answer names no snapshot"),
+			Hint: "it is looked for by its tags"}
+	}
 	if err != nil {
 		v := table.Classify(err)
 		failed := v.Error(Kind, op.Next, op.Ref, err)
@@ -240,7 +261,7 @@ func (s *Strategy) made(op backup.Operation, st backupState, made map[string]str
 	if op.Ref.Type == TypeVolume {
 		op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, st.Snapshots[0]))
 	} else {
-		op.AddPoint(Set(op.Ref.Account, op.Ref.Region, setID(op, st.Generation)))
+		op.AddPoint(Set(op.Ref.Account, op.Ref.Region, st.Set))
 	}
 	if err := op.SetState(st); err != nil {
 		return op, err

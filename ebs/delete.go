@@ -178,9 +178,17 @@ func (s *Strategy) mayDelete(op backup.Operation, st deleteState, x ec2types.Sna
 	if o := aws.ToString(x.OwnerId); o != op.Ref.Account {
 		return failure(op, "delete", backup.ErrDenied, "only its owner can delete it", "snapshot %s belongs to account %s", id, o)
 	}
-	if owner := tags[backup.TagOwner]; owner != op.Owner && !st.AllowForeign {
+	if st.AllowForeign {
+		return nil
+	}
+	if owner := tags[backup.TagOwner]; owner != op.Owner {
 		return failure(op, "delete", backup.ErrConflict, "set Spec.Owner to the owner, or DeleteOptions.AllowForeign if it is really yours to delete",
 			"snapshot %s has the owner %q and not %q", id, owner, op.Owner)
+	}
+	source, ok := parseSource(tags[backup.TagSource])
+	if !ok || source.Account != op.Ref.Account || source.Region != op.Ref.Region || !made(source, tags[backup.TagToken], x) {
+		return failure(op, "delete", backup.ErrConflict, "its tags were copied, from a restored volume or another snapshot: set DeleteOptions.AllowForeign if it is really yours to delete",
+			"snapshot %s carries this library's tags, but they do not fit it", id)
 	}
 	return nil
 }

@@ -139,8 +139,20 @@ func TestUnstoredSurplusIsListed(t *testing.T) {
 			t.Fatalf("%d snapshots: the race that this test is about did not happen", len(snapshots))
 		}
 		for _, op := range []backup.Operation{first, second} {
-			if len(op.Points) != 4 || !slices.ContainsFunc(op.Findings, func(f backup.Finding) bool { return f.ID == "ebs.surplus" }) {
+			if len(op.Points) != 2 || !slices.ContainsFunc(op.Findings, func(f backup.Finding) bool { return f.ID == "ebs.surplus" }) {
 				t.Errorf("points %v, findings %v", op.Points, op.Findings)
+			}
+		}
+		// They are listed as two sets, whose members do not mix.
+		for _, point := range first.Points {
+			n := 0
+			for p, err := range s.List(t.Context(), backup.Query{Account: account, Region: region, Point: point}) {
+				if n++; err != nil || len(p.Members) != 3 || p.Status != backup.StatusAvailable {
+					t.Errorf("listed %+v, %v", p, err)
+				}
+			}
+			if n != 1 {
+				t.Errorf("%s is listed %d times", point, n)
 			}
 		}
 		// A third start of the same work finds what there is.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,13 +35,19 @@ func (s *Strategy) members(ctx context.Context, c *awsec2.Client, point backup.R
 	return collect(snapshots(ctx, c, point, f))
 }
 
+// planned gives the number of members that a set was made to have, as far as any of them tells.
+func planned(members []ec2types.Snapshot) (n int) {
+	for _, x := range members {
+		if m, err := strconv.Atoi(tagMap(x.Tags)[TagMembers]); err == nil {
+			n = max(n, m)
+		}
+	}
+	return n
+}
+
 // short reports whether fewer members are visible than the set was made with.
 func short(point backup.Ref, members []ec2types.Snapshot) bool {
-	if point.Type != TypeSet || len(members) == 0 {
-		return false
-	}
-	n, err := strconv.Atoi(tagMap(members[0].Tags)[TagMembers])
-	return err == nil && len(members) < n
+	return point.Type == TypeSet && len(members) > 0 && len(members) < planned(members)
 }
 
 // List yields recovery points: all snapshots of the account that are in no set of this package one by one as they are read, and then the
@@ -81,7 +88,20 @@ func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.Re
 		}
 		// A set may have more members than it was planned to have, so it is known only when the last page was read.
 		for _, id := range order {
-			if want(TypeSet) && !yield(setPoint(r, id, sets[id]), nil) {
+			if !want(TypeSet) {
+				break
+			}
+			if q.Source.Type == TypeVolume || len(q.Tags) > 0 {
+				// The filter may have taken some of its members only, and a set is judged by all.
+				if sets[id], err = s.members(ctx, c, Set(q.Account, q.Region, id)); err != nil {
+					fail(err)
+					return
+				}
+				if len(sets[id]) == 0 {
+					continue
+				}
+			}
+			if !yield(setPoint(r, id, sets[id]), nil) {
 				return
 			}
 		}
@@ -180,7 +200,12 @@ func created(tags map[string]string, x ec2types.Snapshot) time.Time {
 // setPoint makes the recovery point of a set from the members that are visible.
 func setPoint(r backup.Ref, id string, xs []ec2types.Snapshot) backup.RecoveryPoint {
 	tags := tagMap(xs[0].Tags)
-	devices := Devices(tags)
+	devices := map[string]string{}
+	for _, x := range xs {
+		maps.Copy(devices, Devices(tagMap(x.Tags)))
+	}
+	sources := map[string]bool{} // the volumes that a completed member is there of
+	twice := false
 	p := backup.RecoveryPoint{Ref: Set(r.Account, r.Region, id), Tags: tags, Status: backup.StatusAvailable, Encrypted: true}
 	p.Source, _ = parseSource(tags[backup.TagSource])
 	good, percent, deleting, pending := 0, 0, 0, 0
@@ -206,6 +231,8 @@ func setPoint(r backup.Ref, id string, xs []ec2types.Snapshot) backup.RecoveryPo
 		switch m.Status {
 		case backup.StatusAvailable:
 			good++
+			twice = twice || sources[v]
+			sources[v] = true
 		case backup.StatusPending:
 			pending++
 		case backup.StatusDeleting:
@@ -216,15 +243,21 @@ func setPoint(r backup.Ref, id string, xs []ec2types.Snapshot) backup.RecoveryPo
 		return cmp.Or(strings.Compare(a.Place, b.Place), strings.Compare(a.Source, b.Source), strings.Compare(a.ID, b.ID))
 	})
 	p.Percent = percent / len(xs)
-	planned, _ := strconv.Atoi(tags[TagMembers])
+	missing := good < max(planned(xs), len(xs))
+	for v := range devices {
+		missing = missing || !sources[v]
+	}
 	switch {
+	case twice:
+		// One send was delivered twice: which members are of one moment can not be told, so it is no set to restore.
+		p.Status = backup.StatusFailed
 	case deleting == len(xs):
 		p.Status = backup.StatusDeleting
 	case pending > 0:
 		p.Status = backup.StatusPending
 	case good == 0:
 		p.Status = backup.StatusFailed
-	case good < max(planned, len(xs)):
+	case missing:
 		p.Status = backup.StatusPartial
 	}
 	return p

@@ -1,12 +1,10 @@
 package ebs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -96,65 +94,92 @@ func (s *Strategy) look(ctx context.Context, c *awsec2.Client, op backup.Operati
 // adopt takes over what an earlier send made, if it is there, whole and provably ours. With short it also takes what is not whole. Whatever
 // else carries the token is listed, so that nothing is orphaned.
 func (s *Strategy) adopt(op backup.Operation, st backupState, found []ec2types.Snapshot, short bool) (backup.Operation, bool, error) {
-	planned := map[string]bool{}
-	for _, v := range st.Volumes {
-		planned[v] = true
-	}
-	groups := map[int][]ec2types.Snapshot{}
+	groups := map[string][]ec2types.Snapshot{}
 	for _, x := range found {
-		tags := tagMap(x.Tags)
-		if tags[backup.TagSource] != op.Ref.String() || x.VolumeId == nil {
+		if !made(op.Ref, op.ID, x) {
 			continue
 		}
 		if !op.Unstored && x.StartTime != nil && x.StartTime.Before(op.Started.Add(-clockSkew)) {
-			op.Fail(failure(op, "adopt", backup.ErrConflict, "start the work with another token",
+			s.surplus(&op, backupState{}, found)
+			op.Fail(failure(op, "adopt", backup.ErrConflict, "look at what is listed in Points, check this machine's clock, and start the work with another token",
 				"snapshot %s carries this operation's token but is older than the operation", aws.ToString(x.SnapshotId)))
-			op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, aws.ToString(x.SnapshotId)))
 			return op, true, nil
 		}
-		generation := 1
+		// Snapshots of a volume are adopted one by one; those of an instance as the set of one send.
+		id := aws.ToString(x.SnapshotId)
 		if op.Ref.Type == TypeInstance {
-			n, err := strconv.Atoi(tags[TagSet][strings.LastIndexByte(tags[TagSet], '-')+1:])
-			if err != nil || tags[TagSet] != setID(op, n) {
-				continue
-			}
-			generation = n
+			id = tagMap(x.Tags)[TagSet]
 		}
-		groups[generation] = append(groups[generation], x)
+		groups[id] = append(groups[id], x)
 	}
-	best := 0
-	for g, members := range groups {
-		have := map[string]bool{}
-		for _, x := range members {
-			have[*x.VolumeId] = have[*x.VolumeId] || planned[*x.VolumeId]
-		}
-		whole := len(have) >= len(planned)
-		for v := range planned {
-			whole = whole && have[v]
-		}
-		if (whole || short) && (best == 0 || g < best) {
-			best = g
+	best, bestWhole, bestStart := "", false, time.Time{}
+	for id, members := range groups {
+		w, began := whole(st.Volumes, members), start(members)
+		switch {
+		case !w && !short, bestWhole && !w:
+		case best == "", w && !bestWhole, began.Before(bestStart), began.Equal(bestStart) && id < best:
+			best, bestWhole, bestStart = id, w, began
 		}
 	}
-	if best == 0 {
+	if best == "" {
 		return op, false, nil
 	}
-	members := groups[best]
-	slices.SortFunc(members, func(a, b ec2types.Snapshot) int {
-		return cmp.Or(aws.ToTime(a.StartTime).Compare(aws.ToTime(b.StartTime)), cmp.Compare(aws.ToString(a.SnapshotId), aws.ToString(b.SnapshotId)))
-	})
-	made := map[string]string{}
-	for _, x := range members {
-		if _, ok := made[*x.VolumeId]; !ok {
-			made[*x.VolumeId] = aws.ToString(x.SnapshotId)
+	taken := map[string]string{}
+	for _, x := range groups[best] {
+		if _, ok := taken[*x.VolumeId]; ok {
+			// One send was delivered twice with one intent: which members are of one moment can not be told.
+			s.surplus(&op, backupState{}, found)
+			op.Fail(failure(op, "adopt", backup.ErrConflict, "delete what is listed in Points and back up again with another token; raise Attempt when an engine delivers an operation again",
+				"the set %s was made twice", best))
+			return op, true, nil
 		}
+		taken[*x.VolumeId] = aws.ToString(x.SnapshotId)
 	}
-	st.Generation = best
-	next, err := s.made(op, st, made)
+	if op.Ref.Type == TypeInstance {
+		st.Set = best
+	}
+	next, err := s.made(op, st, taken)
 	return next, err == nil, err
 }
 
-// surplus lists what carries the Operation's token and is not part of its recovery point.
+// made tells whether tags and source prove that the Operation with the given ID and source made a snapshot. A snapshot whose tags were copied,
+// from a restored volume or from another snapshot, was not: its volume or its set do not fit.
+func made(source backup.Ref, operationID string, x ec2types.Snapshot) bool {
+	tags := tagMap(x.Tags)
+	if tags[backup.TagToken] != operationID || tags[backup.TagSource] != source.String() || x.VolumeId == nil {
+		return false
+	}
+	if source.Type == TypeInstance {
+		return strings.HasPrefix(tags[TagSet], setPrefix(operationID))
+	}
+	return tags[TagSet] == "" && source.Type == TypeVolume && *x.VolumeId == source.ID
+}
+
+// whole tells whether there is a member of each volume.
+func whole(volumes []string, members []ec2types.Snapshot) bool {
+	have := map[string]bool{}
+	for _, x := range members {
+		have[*x.VolumeId] = true
+	}
+	for _, v := range volumes {
+		if !have[v] {
+			return false
+		}
+	}
+	return true
+}
+
+// start is the earliest start of the members.
+func start(members []ec2types.Snapshot) (t time.Time) {
+	for _, x := range members {
+		if b := aws.ToTime(x.StartTime); t.IsZero() || b.Before(t) {
+			t = b
+		}
+	}
+	return t
+}
+
+// surplus lists what carries the Operation's token and is not part of its recovery point, sets as sets.
 func (s *Strategy) surplus(op *backup.Operation, st backupState, found []ec2types.Snapshot) {
 	own := map[string]bool{}
 	for _, id := range st.ids() {
@@ -162,13 +187,17 @@ func (s *Strategy) surplus(op *backup.Operation, st backupState, found []ec2type
 	}
 	for _, x := range found {
 		id := aws.ToString(x.SnapshotId)
-		if own[id] || tagMap(x.Tags)[backup.TagToken] != op.ID {
+		tags := tagMap(x.Tags)
+		if own[id] || tags[backup.TagToken] != op.ID || tags[backup.TagSource] != op.Ref.String() {
 			continue
 		}
 		r := Snapshot(op.Ref.Account, op.Ref.Region, id)
+		if set := tags[TagSet]; strings.HasPrefix(set, setPrefix(op.ID)) && set != st.Set {
+			r = Set(op.Ref.Account, op.Ref.Region, set)
+		}
 		op.AddPoint(r)
 		op.Find(backup.Finding{ID: "ebs.surplus", Severity: backup.SeverityWarning, Ref: r,
-			Message: fmt.Sprintf("snapshot %s was made for the same work a second time", id), Remedy: "delete it"})
+			Message: fmt.Sprintf("%s was made for the same work beside the recovery point", r.ID), Remedy: "delete it"})
 	}
 }
 
@@ -178,13 +207,16 @@ func (s *Strategy) settle(ctx context.Context, c *awsec2.Client, op backup.Opera
 	if err != nil {
 		return op, err
 	}
-	over := time.Since(op.Since) >= s.opts.Settle
+	// The window is over when its time is, and when as many looks were made as it takes at their longest distance: a clock that is set
+	// forward must not cut it short.
+	st.Looks++
+	over := time.Since(op.Since) >= s.opts.Settle && st.Looks > int(s.opts.Settle/s.opts.PollMax)
 	if next, ok, err := s.adopt(op, st, found, over); ok || err != nil {
 		return next, err
 	}
 	if !over {
-		op.PollIn(min(max(time.Since(op.Since)/20, s.opts.PollMin), s.opts.PollMax, s.opts.Settle-time.Since(op.Since)))
-		return op, nil
+		op.PollIn(min(max(time.Since(op.Since)/20, s.opts.PollMin), s.opts.PollMax))
+		return op, op.SetState(st)
 	}
 	if op.Canceling {
 		op.To(stageStop, "")

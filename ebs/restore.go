@@ -31,7 +31,7 @@ type RestoreOptions struct {
 	KMSKeyID string
 	// InitializationRate, 100 to 300 MiB/s, has EC2 load the data at that rate for a fee, instead of when it is first read; 0 means not.
 	InitializationRate int32
-	// AllowPartial restores the members that are there of a set that is short.
+	// AllowPartial restores the members that are there of a set that is short. The Operation then ends in PhasePartial.
 	AllowPartial bool
 }
 
@@ -42,7 +42,12 @@ type restoreState struct {
 	Options   RestoreOptions `json:"o"`
 	Snapshots []string       `json:"s,omitempty"`
 	Volumes   []string       `json:"v,omitempty"` // parallel to Snapshots, "" not made yet
-	Lost      time.Time      `json:"l,omitzero"`
+	// Short is how many members of the set are not restored, because they are not there.
+	Short int `json:"n,omitempty"`
+	// Lost is since when something that must be there has not been seen.
+	Lost time.Time `json:"l,omitzero"`
+	// Refused is why EC2 made no further volume; what an earlier attempt perhaps made is looked for before the restore ends with it.
+	Refused *backup.Failure `json:"f,omitempty"`
 }
 
 // createBatch is how many volumes one Step makes: well below what fits into its minute, and into EC2's burst of 100 calls.
@@ -104,6 +109,8 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awsec2.Client, op backup.
 			return op, nil
 		}
 		return s.createVolumes(ctx, c, op, st)
+	case stageSettle:
+		return s.settleVolumes(ctx, c, op, st)
 	case stageWait:
 		return s.watchVolumes(ctx, c, op, st)
 	}
@@ -122,7 +129,7 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awsec2.Client, op backup.
 				return op, err
 			}
 		}
-		if time.Since(st.Lost) < s.opts.Settle && !(st.Options.AllowPartial && len(members) > 0) {
+		if time.Since(st.Lost) < s.opts.Settle {
 			s.wait(&op)
 			return op, nil
 		}
@@ -159,6 +166,12 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awsec2.Client, op backup.
 			st.Snapshots = append(st.Snapshots, m.ID)
 		}
 	}
+	st.Short = max(planned(members), len(p.Members)) - len(p.Members)
+	for _, m := range p.Members {
+		if m.Status != backup.StatusAvailable {
+			st.Short++
+		}
+	}
 	st.Volumes, st.Lost = make([]string, len(st.Snapshots)), time.Time{}
 	if err := op.SetState(st); err != nil {
 		return op, err
@@ -171,14 +184,8 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awsec2.Client, op backup.
 // What an earlier attempt made is looked for all the same, so that the safety does not rest on one mechanism.
 func (s *Strategy) createVolumes(ctx context.Context, c *awsec2.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
 	if op.Intent() != backup.Send {
-		made, err := s.volumes(ctx, c, op.Ref, filter("tag:"+backup.TagToken, op.ID))
-		if err != nil {
+		if err := s.lookVolumes(ctx, c, op, &st); err != nil {
 			return op, err
-		}
-		for _, v := range made {
-			if i := slices.Index(st.Snapshots, aws.ToString(v.SnapshotId)); i >= 0 && st.Volumes[i] == "" {
-				st.Volumes[i] = aws.ToString(v.VolumeId)
-			}
 		}
 	}
 	found, err := s.byID(ctx, c, op.Ref, st.Snapshots)
@@ -193,13 +200,22 @@ func (s *Strategy) createVolumes(ctx context.Context, c *awsec2.Client, op backu
 		if n == createBatch {
 			break
 		}
-		out, err := c.CreateVolume(ctx, s.volumeInput(op, st, i, found[id]), s.changing)
+		x, ok := found[id]
+		if !ok {
+			// The volume's tags come from its snapshot, and a token goes with the same tags always: what can not be seen is not used.
+			return s.unseen(op, st, id)
+		}
+		out, err := c.CreateVolume(ctx, s.volumeInput(op, st, i, x), s.sending)
+		if err == nil && aws.ToString(out.VolumeId) == "" {
+			err = errText("the answer names no volume")
+		}
 		if err != nil {
 			return s.refusedVolume(op, st, n, err)
 		}
-		st.Volumes[i] = aws.ToString(out.VolumeId)
+		st.Volumes[i] = *out.VolumeId
 		n++
 	}
+	st.Lost = time.Time{}
 	if err := s.keep(&op, st); err != nil {
 		return op, err
 	}
@@ -212,6 +228,36 @@ func (s *Strategy) createVolumes(ctx context.Context, c *awsec2.Client, op backu
 	return op, nil
 }
 
+// unseen waits for a snapshot that was seen before, and fails the restore when it has not been seen for long.
+func (s *Strategy) unseen(op backup.Operation, st restoreState, id string) (backup.Operation, error) {
+	if st.Lost.IsZero() {
+		st.Lost = time.Now().UTC().Round(0)
+	}
+	if err := s.keep(&op, st); err != nil {
+		return op, err
+	}
+	if time.Since(st.Lost) < s.opts.Settle {
+		op.PollIn(s.opts.PollMin)
+		return op, nil
+	}
+	return s.give(op, st, &backup.Failure{Code: backup.ErrFailed, Op: "restore", Message: "snapshot " + id + " has disappeared: somebody else deleted it",
+		Hint: "choose another recovery point; delete the volumes that are listed in Made"})
+}
+
+// lookVolumes adds to st what carries the Operation's token.
+func (s *Strategy) lookVolumes(ctx context.Context, c *awsec2.Client, op backup.Operation, st *restoreState) error {
+	all, err := s.volumes(ctx, c, op.Ref, filter("tag:"+backup.TagToken, op.ID))
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		if i := slices.Index(st.Snapshots, aws.ToString(v.SnapshotId)); i >= 0 && st.Volumes[i] == "" {
+			st.Volumes[i] = aws.ToString(v.VolumeId)
+		}
+	}
+	return nil
+}
+
 // keep writes the volumes that were made into the Operation.
 func (s *Strategy) keep(op *backup.Operation, st restoreState) error {
 	for _, v := range st.Volumes {
@@ -222,15 +268,46 @@ func (s *Strategy) keep(op *backup.Operation, st restoreState) error {
 	return op.SetState(st)
 }
 
+// give goes on to end the restore with a failure, after what an earlier attempt perhaps made was looked for.
+func (s *Strategy) give(op backup.Operation, st restoreState, f *backup.Failure) (backup.Operation, error) {
+	st.Refused = f
+	if err := s.keep(&op, st); err != nil {
+		return op, err
+	}
+	op.Settle(stageSettle)
+	return op, nil
+}
+
+// settleVolumes looks for volumes that an earlier attempt perhaps made, and ends the restore.
+func (s *Strategy) settleVolumes(ctx context.Context, c *awsec2.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	if err := s.lookVolumes(ctx, c, op, &st); err != nil {
+		return op, err
+	}
+	if err := s.keep(&op, st); err != nil {
+		return op, err
+	}
+	if time.Since(op.Since) < s.opts.Settle && slices.Contains(st.Volumes, "") {
+		s.wait(&op)
+		return op, nil
+	}
+	f := st.Refused
+	op.Fail(&backup.Error{Op: f.Op, Kind: Kind, Ref: op.Ref, Code: f.Code, Err: errText(f.Message), Hint: f.Hint})
+	return op, nil
+}
+
 func (s *Strategy) refusedVolume(op backup.Operation, st restoreState, n int, err error) (backup.Operation, error) {
 	v := table.Classify(err)
 	failed := v.Error(Kind, "CreateVolume", op.Ref, err)
 	if v.Class == awscall.Permanent {
-		if err := s.keep(&op, st); err != nil {
-			return op, err
+		if op.Intent() == backup.Send {
+			if err := s.keep(&op, st); err != nil {
+				return op, err
+			}
+			op.Fail(failed)
+			return op, nil
 		}
-		op.Fail(failed)
-		return op, nil
+		// This call was refused, but an earlier one was perhaps not.
+		return s.give(op, st, &backup.Failure{Code: v.Code, Op: "CreateVolume", Message: err.Error(), Hint: v.Hint})
 	}
 	if v.Class == awscall.NotYet {
 		op.PollIn(s.opts.Park)
@@ -332,7 +409,15 @@ func (s *Strategy) watchVolumes(ctx context.Context, c *awsec2.Client, op backup
 		}
 	}
 	op.Percent = 100 * good / len(st.Volumes)
-	if missing && time.Since(op.Since) >= s.opts.Settle {
+	if !missing {
+		st.Lost = time.Time{}
+	} else if st.Lost.IsZero() {
+		st.Lost = time.Now().UTC().Round(0)
+	}
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
+	if missing && time.Since(st.Lost) >= s.opts.Settle {
 		for _, id := range st.Volumes {
 			if _, ok := seen[id]; !ok {
 				bad = append(bad, id+" does not exist")
@@ -344,6 +429,9 @@ func (s *Strategy) watchVolumes(ctx context.Context, c *awsec2.Client, op backup
 	case len(bad) > 0 && good+len(bad) == len(st.Volumes):
 		op.Fail(failure(op, "restore", backup.ErrFailed, "a volume under a key that is disabled or not accessible fails this late; delete the volumes listed in Made",
 			"%d of %d volumes: %s", len(bad), len(st.Volumes), strings.Join(bad, "; ")))
+	case good == len(st.Volumes) && st.Short > 0:
+		op.Fail(failure(op, "restore", backup.ErrPartial, "the set was short when it was restored; what is listed in Made can be used",
+			"%d of %d volumes were restored", good, good+st.Short))
 	case good == len(st.Volumes):
 		op.Succeed()
 	default:

@@ -32,16 +32,23 @@ const (
 
 const maxTagValue = 256
 
-// setID is the id of the set that the given send makes. Two sends make two ids, so their members never mix.
+// setPrefix begins the ids of all sets that carry an Operation's ID.
+func setPrefix(operationID string) string {
+	return "set-" + strings.TrimPrefix(operationID, "op-") + "-"
+}
+
+// setID is the id of the set that the coming send makes. Two sends make two ids, so their members never mix: those of one Operation differ in
+// the generation, which is stored before the send, and those of two Operations for the same work (two processes without a common Store) in
+// the moment of their start.
 func setID(op backup.Operation, generation int) string {
-	return "set-" + strings.TrimPrefix(op.ID, "op-") + "-" + strconv.Itoa(generation)
+	return setPrefix(op.ID) + strconv.FormatInt(op.Started.UnixNano(), 36) + "-" + strconv.Itoa(generation)
 }
 
 // tags are those of the snapshots to be made.
 func (s *Strategy) tags(op backup.Operation, st backupState) map[string]string {
 	m := op.OwnTags(op.Ref)
 	if op.Ref.Type == TypeInstance {
-		m[TagSet] = setID(op, st.Generation)
+		m[TagSet] = st.Set
 		m[TagMembers] = strconv.Itoa(len(st.Volumes))
 	}
 	if st.Root >= 0 {

@@ -223,7 +223,7 @@ func TestSetThatIsShortIsPartial(t *testing.T) {
 		want(t, finish(t, s, rop, err), backup.PhaseFailed, backup.ErrUnsupported)
 		rop, err = s.StartRestore(t.Context(), op.Points[0], backup.Spec{Token: "r2", Options: ebs.RestoreOptions{Zone: "eu-west-1a", AllowPartial: true}})
 		rop = finish(t, s, rop, err)
-		want(t, rop, backup.PhaseSucceeded, "")
+		want(t, rop, backup.PhasePartial, backup.ErrPartial)
 		if len(rop.Made) != 2 {
 			t.Error(rop.Made)
 		}

@@ -155,6 +155,10 @@ func (s *Strategy) undo(ctx context.Context, c *awsec2.Client, op backup.Operati
 	if _, err := s.deleteAll(ctx, c, &op, st.ids(), nil); err != nil || op.Done() {
 		return op, err
 	}
+	st.Undone++
+	if err := op.SetState(st); err != nil {
+		return op, err
+	}
 	op.To(stageUndone, "")
 	s.wait(&op)
 	return op, nil
@@ -166,8 +170,14 @@ func (s *Strategy) undone(ctx context.Context, c *awsec2.Client, op backup.Opera
 	if err != nil {
 		return op, err
 	}
-	if len(found) > 0 && time.Since(op.Since) < s.opts.Settle {
+	// What is new may be invisible, and EC2 may say of it that it does not exist. So absence is believed only when it could be seen, and what
+	// is there by then is deleted once more.
+	if time.Since(op.Since) < s.opts.Settle {
 		s.wait(&op)
+		return op, nil
+	}
+	if len(found) > 0 && st.Undone < 2 {
+		op.To(stageUndo, "DeleteSnapshot")
 		return op, nil
 	}
 	if len(found) == 0 {

@@ -86,8 +86,13 @@ func (t Table) Classify(err error) Verdict {
 		if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
 			return Verdict{Rule: Rule{Code: backup.ErrThrottled, Class: NotApplied, Hint: "too many calls; it is tried again later"}, AWSCode: code}
 		}
-		if status(err) >= http.StatusInternalServerError {
-			return Verdict{Rule: Rule{Code: backup.ErrUnavailable, Class: Ambiguous, Hint: "the service had an internal error; it is looked at again later"}, AWSCode: code}
+		_, retryable := retry.DefaultRetryableErrorCodes[code]
+		switch status := status(err); {
+		case status == http.StatusTooManyRequests:
+			return Verdict{Rule: Rule{Code: backup.ErrThrottled, Class: NotApplied, Hint: "too many calls; it is tried again later"}, AWSCode: code}
+		case retryable, status < http.StatusBadRequest, status == http.StatusRequestTimeout, status >= http.StatusInternalServerError:
+			// No refusal: whether the call was applied is not said.
+			return Verdict{Rule: Rule{Code: backup.ErrUnavailable, Class: Ambiguous, Hint: "the service had an internal error or timed out; it is looked at again later"}, AWSCode: code}
 		}
 		return Verdict{Rule: Rule{Code: backup.ErrFailed, Class: Permanent, Hint: "the service refused with a code that this release does not know"}, AWSCode: code}
 	}
