@@ -247,3 +247,54 @@ func TestRetried(t *testing.T) {
 		t.Errorf("%v: the second delivery made %d in all, settling %v", err, f.made, again.Settling)
 	}
 }
+
+// When even the Store does not answer until the deadline and beyond, Await comes back with that, and not never.
+func TestAwaitEndsWithoutAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := &backup.Error{Op: "store", Code: backup.ErrUnavailable, Err: errors.New("gone")}
+		broken := false
+		store := &failing{Store: fileStore(t), fail: func([]*backup.Record) error {
+			if broken {
+				return down
+			}
+			return nil
+		}}
+		f := &fake{polls: 1 << 30}
+		r := runner(t, f, with(store))
+		op, err := r.Start(t.Context(), start(t, f, "t", time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		broken = true
+		began := time.Now()
+		if _, err = r.Await(t.Context(), op); !errors.Is(err, backup.ErrUnavailable) || time.Since(began) > 2*time.Hour {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// Past the deadline nothing more is sent, also where an attempt was recorded before.
+func TestNothingIsSentPastTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		late := 0
+		f.replace = func(op backup.Operation) (backup.Operation, bool) { return op, false }
+		f.onStep = func(ctx context.Context, op backup.Operation) error {
+			if op.Next == "" {
+				return nil
+			}
+			// A strategy whose call repeats harmlessly asks no more than the fence.
+			if err := backup.CheckFence(ctx); err != nil {
+				return err
+			}
+			if time.Now().After(op.Deadline) {
+				late++
+			}
+			return &backup.Error{Code: backup.ErrUnavailable, Err: errors.New("no answer")}
+		}
+		op, err := runner(t, f, with(fileStore(t))).Run(t.Context(), start(t, f, "t", time.Hour))
+		if late > 0 || op.Phase != backup.PhaseFailed || !errors.Is(err, backup.ErrUnavailable) {
+			t.Errorf("sent %d times past the deadline, ended %s: %v", late, op.Phase, err)
+		}
+	})
+}

@@ -27,6 +27,20 @@ func (r Ref) String() string {
 	return r.Type + ":" + r.Account + ":" + r.Region + ":" + r.ID
 }
 
+// Tag gives the Ref as the value of TagSource: String, or, where that is longer than the 256 characters which a tag's value may have, its
+// beginning and a hash of the whole.
+func (r Ref) Tag() string {
+	s := r.String()
+	if len(s) <= 256 {
+		return s
+	}
+	n := 200
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "..." + digest("source", s)
+}
+
 // IsZero reports whether nothing at all is named.
 func (r Ref) IsZero() bool { return r == Ref{} }
 
@@ -190,7 +204,7 @@ const (
 	TagOwner = "snapwarden:owner"
 	// TagToken holds the Operation's ID: the proof that a thing was made by that Operation.
 	TagToken = "snapwarden:token"
-	// TagSource holds the Ref of the source, as Ref.String writes it.
+	// TagSource holds the Ref of the source, as Ref.Tag writes it.
 	TagSource = "snapwarden:source"
 	// TagCreated holds the time at which the Operation was started, RFC 3339 in UTC: the age of a copy is the age of its data.
 	TagCreated = "snapwarden:created"

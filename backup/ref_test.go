@@ -127,3 +127,15 @@ func TestRefsSmall(t *testing.T) {
 		t.Errorf("the Region is written %d times", n)
 	}
 }
+
+func TestRefTag(t *testing.T) {
+	short := Ref{Type: "rds/snapshot", Account: "111122223333", Region: "eu-west-1", ID: "a"}
+	if short.Tag() != short.String() {
+		t.Errorf("%q", short.Tag())
+	}
+	long, other := short, short
+	long.ID, other.ID = strings.Repeat("x", 255), strings.Repeat("x", 254)+"y"
+	if len(long.Tag()) > 256 || long.Tag() == other.Tag() || long.Tag() != long.Tag() {
+		t.Errorf("%d characters, %q and %q", len(long.Tag()), long.Tag(), other.Tag())
+	}
+}

@@ -500,3 +500,68 @@ func TestRunnerRefuses(t *testing.T) {
 }
 
 // A durable engine that delivers the same input again says so, and nothing is sent at once.
+
+// What a caller does with the Operation that it got changes nothing that the Runner holds.
+func TestRunnerSharesNothing(t *testing.T) {
+	f := &fake{}
+	store := fileStore(t)
+	var seen []backup.Operation
+	r := runner(t, f, with(store), func(o *backup.RunnerOptions) {
+		o.Observer = backup.ObserverFunc(func(_ context.Context, e backup.Event) { seen = append(seen, e.Operation) })
+	})
+	tags := map[string]string{"team": "orders"}
+	op, err := f.Start(t.Context(), thing, backup.Spec{Token: "t", Tags: tags})
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := op
+	spoil := func(op backup.Operation) {
+		for k := range op.Tags {
+			op.Tags[k] = "spoilt"
+		}
+		for i := range op.Points {
+			op.Points[i].ID = "spoilt"
+		}
+	}
+	if op, err = r.Start(t.Context(), op); err != nil {
+		t.Fatal(err)
+	}
+	spoil(given)
+	spoil(op)
+	for range 2 {
+		if op, err = r.Step(t.Context(), op); err != nil {
+			t.Fatal(err)
+		}
+		spoil(op)
+		for _, o := range seen {
+			spoil(o)
+		}
+	}
+	op, err = r.Step(t.Context(), op)
+	if err != nil || op.Phase != backup.PhaseSucceeded || op.Tags["team"] != "orders" || op.Points[0].ID != "p" {
+		t.Errorf("%v %s %v %v", err, op.Phase, op.Tags, op.Points)
+	}
+	rec, err := store.Load(t.Context(), op.ID)
+	if err != nil || rec.Operation.Tags["team"] != "orders" || rec.Operation.Points[0].ID != "p" {
+		t.Errorf("stored: %v %v %v", err, rec.Operation.Tags, rec.Operation.Points)
+	}
+}
+
+// A run that has lost its lease to another does not answer from memory.
+func TestStartLooksAtTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := fileStore(t)
+		f := &fake{}
+		a, b := runner(t, f, with(store)), runner(t, f, with(store))
+		op, err := a.Start(t.Context(), start(t, f, "t", 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Await(t.Context(), op); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := a.Start(t.Context(), op); err != nil || again.Phase != backup.PhaseSucceeded {
+			t.Errorf("%v: it says %s", err, again.Phase)
+		}
+	})
+}

@@ -96,7 +96,7 @@ func (op Operation) OwnTags(source Ref) map[string]string {
 	maps.Copy(m, op.Tags)
 	m[TagOwner] = op.Owner
 	m[TagToken] = op.ID
-	m[TagSource] = source.String()
+	m[TagSource] = source.Tag()
 	m[TagCreated] = op.Started.UTC().Format("2006-01-02T15:04:05Z")
 	return m
 }

@@ -136,7 +136,7 @@ func (s *Strategy) listFilters(q backup.Query) ([]ec2types.Filter, error) {
 		if q.Source.Type == TypeVolume {
 			filters = append(filters, filter("volume-id", q.Source.ID))
 		} else {
-			filters = append(filters, filter("tag:"+backup.TagSource, q.Source.String()))
+			filters = append(filters, filter("tag:"+backup.TagSource, q.Source.Tag()))
 		}
 	}
 	if !q.Point.IsZero() {

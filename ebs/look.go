@@ -146,7 +146,7 @@ func (s *Strategy) adopt(op backup.Operation, st backupState, found []ec2types.S
 // from a restored volume or from another snapshot, was not: its volume or its set do not fit.
 func made(source backup.Ref, operationID string, x ec2types.Snapshot) bool {
 	tags := tagMap(x.Tags)
-	if tags[backup.TagToken] != operationID || tags[backup.TagSource] != source.String() || x.VolumeId == nil {
+	if tags[backup.TagToken] != operationID || tags[backup.TagSource] != source.Tag() || x.VolumeId == nil {
 		return false
 	}
 	if source.Type == TypeInstance {
@@ -188,7 +188,7 @@ func (s *Strategy) surplus(op *backup.Operation, st backupState, found []ec2type
 	for _, x := range found {
 		id := aws.ToString(x.SnapshotId)
 		tags := tagMap(x.Tags)
-		if own[id] || tags[backup.TagToken] != op.ID || tags[backup.TagSource] != op.Ref.String() {
+		if own[id] || tags[backup.TagToken] != op.ID || tags[backup.TagSource] != op.Ref.Tag() {
 			continue
 		}
 		r := Snapshot(op.Ref.Account, op.Ref.Region, id)

@@ -96,6 +96,11 @@ func (t Table) Classify(err error) Verdict {
 		}
 		return Verdict{Rule: Rule{Code: backup.ErrFailed, Class: Permanent, Hint: "the service refused with a code that this release does not know"}, AWSCode: code}
 	}
+	var serialization *smithy.SerializationError
+	var params smithy.InvalidParamsError
+	if errors.As(err, &serialization) || errors.As(err, &params) {
+		return Verdict{Rule: Rule{Code: backup.ErrInvalid, Class: Permanent, Hint: "the request can not be written; the message names the parameter"}}
+	}
 	if Unsent(err) {
 		return Verdict{Rule: Rule{Code: backup.ErrUnavailable, Class: NotApplied, Hint: "the service could not be reached; check the network and the endpoint"}}
 	}
@@ -129,12 +134,7 @@ func Unsent(err error) bool {
 		return true
 	}
 	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return true
-	}
-	var serialization *smithy.SerializationError
-	var params smithy.InvalidParamsError
-	return errors.As(err, &serialization) || errors.As(err, &params)
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 func status(err error) int {

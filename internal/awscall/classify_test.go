@@ -59,7 +59,7 @@ func TestClassify(t *testing.T) {
 		{"canceled", &smithy.CanceledError{Err: context.Canceled}, Ambiguous, backup.ErrUnavailable},
 		{"timed out", unanswered(context.DeadlineExceeded), Ambiguous, backup.ErrUnavailable},
 		{"an answer that can not be read", &smithy.DeserializationError{Err: io.ErrUnexpectedEOF}, Ambiguous, backup.ErrUnavailable},
-		{"a request that can not be written", &smithy.SerializationError{Err: io.ErrUnexpectedEOF}, NotApplied, backup.ErrUnavailable},
+		{"a request that can not be written", &smithy.SerializationError{Err: io.ErrUnexpectedEOF}, Permanent, backup.ErrInvalid},
 		{"the fence", &smithy.OperationError{Err: &FenceError{&backup.Error{Code: backup.ErrConflict}}}, NotApplied, backup.ErrConflict},
 		{"something else", errors.New("?"), Ambiguous, backup.ErrUnavailable},
 	} {
@@ -89,6 +89,7 @@ func TestCreateRetryer(t *testing.T) {
 		{"timed out", unanswered(context.DeadlineExceeded), false},
 		{"a time-out of the service", answered(400, "RequestTimeout", ""), false},
 		{"the fence", &FenceError{&backup.Error{Code: backup.ErrConflict}}, false},
+		{"a request that can not be written", &smithy.SerializationError{Err: io.ErrUnexpectedEOF}, false},
 	} {
 		if got := r.IsErrorRetryable(c.err); got != c.want {
 			t.Errorf("%s: sent again %v, wanted %v", c.name, got, c.want)
