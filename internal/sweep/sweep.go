@@ -1,5 +1,5 @@
-// Package sweep puts every fault at every call of a workflow and checks, in virtual time, that nothing is made twice, lost, or reported as
-// what it is not. It is for tests of the strategies.
+// Package sweep puts every fault at the first and the last call of each operation of a workflow, and at the calls of the Store, and checks, in
+// virtual time, that nothing is made twice, lost, or reported as what it is not. It is for tests of the strategies.
 package sweep
 
 import (
@@ -79,6 +79,9 @@ func kinds(mutates bool) []awssim.Fault {
 	return append(all, awssim.Fault{Kind: awssim.FaultStale, Back: 2 * time.Minute}, awssim.Fault{Kind: awssim.FaultBlind, Back: 4 * time.Minute})
 }
 
+// earlySaves is how many of the first calls of each kind to the store are hit; the last is hit too.
+const earlySaves = 8
+
 // storeKinds are the faults of the store.
 var storeKinds = [...]string{"die-before", "die-after", "error-before", "error-after"}
 
@@ -123,7 +126,7 @@ type outcome struct {
 }
 
 // Singles puts every single fault at the first and the last call of every operation of the workflow, with every lag, alone, with a second
-// runner and delivered twice; and every fault of the store at its first and last call. It prints one line.
+// runner and delivered twice; and every fault of the store at its first eight calls of each kind and the last. It prints one line.
 func Singles(t *testing.T, w Workflow) Result {
 	t.Helper()
 	var res Result
@@ -144,8 +147,13 @@ func Singles(t *testing.T, w Workflow) Result {
 				}
 			}
 		}
-		for _, op := range [...]string{"Create", "Save", "Renew"} {
-			for _, skip := range slices.Compact([]int{0, max(clean.storeCalls[op]-1, 0)}) {
+		// The first calls of the store and the last: the intents and what was learnt from the calls to AWS come early, and later saves
+		// tell of progress only.
+		for _, op := range slices.Sorted(maps.Keys(clean.storeCalls)) {
+			for skip := range clean.storeCalls[op] {
+				if skip >= earlySaves && skip != clean.storeCalls[op]-1 {
+					continue
+				}
 				if lag == 0 {
 					res.Points++
 				}
@@ -401,10 +409,18 @@ func (l *lab) work(ctx context.Context) backup.Operation {
 	switch {
 	case !op.Done():
 		l.violate("I19: not ended, in phase %s, stage %s", op.Phase, op.Stage)
-	case op.Phase != backup.PhaseSucceeded && !(asynchronous && l.subject.MayFail):
+	case op.Phase == backup.PhaseSucceeded:
+		// Also under a fault that makes something fail later: it may have hit a send whose result was not used. AtEnd looks at the world.
+	case !asynchronous || !l.subject.MayFail:
 		l.violate("I19: ended %s: %v", op.Phase, op.Err())
-	case op.Phase == backup.PhaseSucceeded && asynchronous && l.subject.MayFail:
-		// A fault that makes something fail later may have hit a send whose result was not used.
+	case op.Phase == backup.PhaseCanceled || backup.CodeOf(op.Err()) != backup.ErrFailed && backup.CodeOf(op.Err()) != backup.ErrPartial:
+		l.violate("I19: what failed at AWS ended %s: %v", op.Phase, op.Err())
+	}
+	// What the process saw at the end is what the Store holds.
+	if rec, err := l.store.record(op.ID); err != nil {
+		l.violate("the store: %v", err)
+	} else if s := rec.Operation; s.Phase != op.Phase || !slices.Equal(s.Points, op.Points) || !slices.Equal(s.Made, op.Made) || rec.Run != "" {
+		l.violate("the store holds %s with %v and %v, run %q, and the process saw %s with %v and %v", s.Phase, s.Points, s.Made, rec.Run, op.Phase, op.Points, op.Made)
 	}
 	return op
 }
