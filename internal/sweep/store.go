@@ -155,6 +155,14 @@ func (m *memory) Lease(_ context.Context, run string) (until time.Time, err erro
 	return until, err
 }
 
+// stored gives the Operation as it is stored, the zero Operation if it is not.
+func (m *memory) stored(id string) backup.Operation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, _ := m.record(id)
+	return r.Operation
+}
+
 // holder tells which run has the Operation now.
 func (m *memory) holder(id string) string {
 	m.mu.Lock()

@@ -353,7 +353,7 @@ func (l *lab) violate(format string, args ...any) {
 }
 
 // watch checks after every call what must hold at every moment: I2, a call that changes something is made by the run that holds the
-// Operation; I11, it goes to the planned account and Region.
+// Operation; I11, it goes to the planned account and Region; and the intent of it is stored.
 func (l *lab) watch() {
 	l.subject.World.Watch(func(c awssim.Call) {
 		l.mu.Lock()
@@ -367,6 +367,9 @@ func (l *lab) watch() {
 		}
 		if h := l.store.holder(id); h != c.AccessKey {
 			l.violate("I2: %s by %s while %q holds the operation", c.Operation, c.AccessKey, h)
+		}
+		if op := l.store.stored(id); op.Next == "" || op.Attempt == 0 {
+			l.violate("%s was sent while the store knows of no intent: next %q, attempt %d", c.Operation, op.Next, op.Attempt)
 		}
 	})
 }
