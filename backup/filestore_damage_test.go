@@ -170,12 +170,13 @@ func wantDamaged(t *testing.T, s *FileStore, rec Record, code Code) {
 			t.Errorf("Unfinished yields %v", err)
 		}
 	}
-	wantGood, wantBad := 0, 1
+	wantBad := 1
 	entries, err := os.ReadDir(filepath.Join(s.dir, dirOperations))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if wantGood = len(entries) - 1; rec.Operation.Done() {
+	wantGood := len(entries) - 1
+	if rec.Operation.Done() {
 		wantGood, wantBad = len(entries), 0
 	}
 	if good != wantGood || bad != wantBad {

@@ -88,7 +88,7 @@ func (s *FileStore) tryLocked(f func() error) (ran bool, err error) {
 	if err != nil {
 		return false, storeError(ErrUnavailable, err, "the folder of a FileStore must be writable")
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // nothing was written to it
 	s.at("lock")
 	ok, err := lockFile(file)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -278,7 +278,7 @@ func readLimited(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	b, err := io.ReadAll(io.LimitReader(f, maxStoreFile+1))
 	if err == nil && len(b) > maxStoreFile {
 		err = errTooLong

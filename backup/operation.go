@@ -320,7 +320,7 @@ func (op *Operation) Fail(err error) {
 		if e.Err != nil {
 			f.Message = e.Err.Error()
 		}
-	} else if err != nil && err != error(f.Code) {
+	} else if err != nil && err.Error() != string(f.Code) {
 		f.Message = err.Error()
 	}
 	if f.Code == "" {

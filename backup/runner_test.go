@@ -372,7 +372,7 @@ func TestRunnerTakesOverOnlyAfterTheLease(t *testing.T) {
 		if d := time.Since(began); d < 3*time.Minute || d > 5*time.Minute {
 			t.Errorf("took over and ended after %v, wanted soon after the lease of 3 minutes", d)
 		}
-		if op, err = a.Step(t.Context(), op); err != nil && !errors.Is(err, backup.ErrConflict) || f.made != 1 {
+		if _, err = a.Step(t.Context(), op); err != nil && !errors.Is(err, backup.ErrConflict) || f.made != 1 {
 			t.Errorf("the first runner came back: %v, made %d", err, f.made)
 		}
 	})

@@ -91,7 +91,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 			if err != nil {
 				// What was done is kept; the rest is tried again soon.
 				op.PollIn(s.opts.PollMin)
-				return op, nil
+				return op, nil //nolint:nilerr // there is progress, and the error will come again if it lasts
 			}
 		}
 		if err != nil || op.Done() {

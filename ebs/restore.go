@@ -423,7 +423,6 @@ func (s *Strategy) watchVolumes(ctx context.Context, c *awsec2.Client, op backup
 				bad = append(bad, id+" does not exist")
 			}
 		}
-		missing = false
 	}
 	switch {
 	case len(bad) > 0 && good+len(bad) == len(st.Volumes):

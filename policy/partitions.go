@@ -71,7 +71,7 @@ func enabledByDefault(region string) bool {
 }
 
 func partitionByID(id string) (Partition, fault) {
-	suffix := ""
+	var suffix string
 	switch id {
 	case "aws", "aws-us-gov":
 		suffix = "amazonaws.com"

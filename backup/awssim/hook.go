@@ -226,7 +226,7 @@ func (w *World) serve(ctx context.Context, r *Request, in any) (status int, id s
 	}
 	if s != nil && s.def.Typed != nil {
 		if typed := s.def.Typed(e); typed != nil {
-			return status, id, answer{err: typed}, nil
+			return status, id, answer{err: typed}, nil //nolint:nilerr // the error is in the answer
 		}
 	}
 	side := smithy.FaultClient
