@@ -1,13 +1,15 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
-	"reflect"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -255,7 +257,7 @@ func (r *Runner) stepOnce(ctx context.Context, op Operation) (Operation, error) 
 		r.tell(ctx, EventSending, op, nil, 0)
 	}
 	next, err := r.step(ctx, s, op, &lease)
-	if !reflect.DeepEqual(durable(next), durable(op)) {
+	if !same(next, op) {
 		h.rec.Operation, h.dirty = next, true
 		if serr := r.save(context.WithoutCancel(ctx), h); serr != nil && err == nil {
 			// What was learnt stays in this process and is saved before the next Step.
@@ -341,7 +343,7 @@ func (r *Runner) step(ctx context.Context, s Strategy, op Operation, lease *leas
 	if next.Next != op.Next {
 		next.Attempt, next.Intended = 0, time.Time{}
 	}
-	changed := !reflect.DeepEqual(durable(next), durable(op))
+	changed := !same(next, op)
 	next.Updated = now()
 	switch {
 	case next.Done():
@@ -360,10 +362,15 @@ func isError(err error) bool {
 	return errors.As(err, &e)
 }
 
-// durable is what of an Operation is worth a write: not when it was looked at, nor when it will be.
-func durable(op Operation) Operation {
-	op.Updated, op.Poll = time.Time{}, time.Time{}
-	return op
+// same tells whether two forms of one Operation differ in nothing that is worth a write: when it was looked at, and when it will be, is not. It
+// runs in every Step, so it names the fields instead of using reflection; a test holds it against the type.
+func same(a, b Operation) bool {
+	return a.Version == b.Version && a.ID == b.ID && a.Kind == b.Kind && a.Action == b.Action && a.Ref == b.Ref && a.Token == b.Token && a.Owner == b.Owner &&
+		a.Phase == b.Phase && a.Stage == b.Stage && a.Since.Equal(b.Since) && a.Next == b.Next && a.Attempt == b.Attempt && a.Intended.Equal(b.Intended) &&
+		a.Unstored == b.Unstored && a.Settling == b.Settling && a.Canceling == b.Canceling && a.Percent == b.Percent && a.Started.Equal(b.Started) &&
+		a.Deadline.Equal(b.Deadline) && bytes.Equal(a.State, b.State) && slices.Equal(a.Points, b.Points) && slices.Equal(a.Made, b.Made) &&
+		slices.Equal(a.Endpoints, b.Endpoints) && slices.Equal(a.Findings, b.Findings) && maps.Equal(a.Tags, b.Tags) &&
+		(a.Failure == b.Failure || a.Failure != nil && b.Failure != nil && *a.Failure == *b.Failure)
 }
 
 // Unfinished yields the stored Operations that have not ended and whose kind this Runner has, so that a program can carry on what an

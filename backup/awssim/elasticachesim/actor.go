@@ -3,6 +3,7 @@ package elasticachesim
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/snapwarden/snapwarden/backup/awssim"
@@ -81,6 +82,28 @@ func (s *ElastiCache) Hold(w *awssim.World, account, region, id, status string, 
 		if !any {
 			err = fmt.Errorf("elasticachesim: nothing is called %q", id)
 		}
+	})
+	return err
+}
+
+// Expose has somebody else change who reaches a replication group with all its members, a single cluster or one member, in whatever state it is.
+func (s *ElastiCache) Expose(w *awssim.World, account, region, id string, securityGroups ...string) (err error) {
+	w.Do(account, region, func(r *awssim.Request) {
+		p := s.at(r)
+		d := door{r.Now, slices.Clone(securityGroups)}
+		if g, ok := p.groups.live(id, r.Now); ok {
+			g.doors = append(g.doors, d)
+			for _, m := range g.members() {
+				m.doors = append(m.doors, d)
+			}
+			return
+		}
+		c, ok := p.clusters.live(id, r.Now)
+		if !ok {
+			err = fmt.Errorf("elasticachesim: no cluster or replication group %q", id)
+			return
+		}
+		c.doors = append(c.doors, d)
 	})
 	return err
 }

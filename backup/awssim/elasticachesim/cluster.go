@@ -148,7 +148,7 @@ func (c *cluster) describe(r *awssim.Request, nodes bool) ectypes.CacheCluster {
 		CacheParameterGroup: &ectypes.CacheParameterGroupStatus{CacheParameterGroupName: aws.String(c.parameterGroup), ParameterApplyStatus: aws.String("in-sync")},
 		NetworkType:         ectypes.NetworkTypeIpv4, IpDiscovery: ectypes.IpDiscoveryIpv4,
 	}
-	for _, g := range slices.Sorted(slices.Values(c.securityGroups)) {
+	for _, g := range slices.Sorted(slices.Values(c.doorsAt(r.Now, c.securityGroups))) {
 		o.SecurityGroups = append(o.SecurityGroups, ectypes.SecurityGroupMembership{SecurityGroupId: aws.String(g), Status: aws.String("active")})
 	}
 	if c.engine != "memcached" {

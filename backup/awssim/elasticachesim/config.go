@@ -2,6 +2,7 @@ package elasticachesim
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,6 +43,35 @@ func checkKey(r *awssim.Request, key string) error {
 }
 
 var defaultVersions = map[string]string{"redis": "7.1", "valkey": "8.0", "memcached": "1.6.22"}
+
+// patches are the versions that AWS runs for those that a call names; another has the patch 0.
+var patches = map[string]string{"redis6.x": "6.2.6", "redis6.0": "6.0.5", "redis6.2": "6.2.6", "redis7.0": "7.0.7", "valkey7.2": "7.2.6", "valkey8.0": "8.0.1"}
+
+// patchless tells whether AWS chooses the patch of a version.
+func patchless(engine, version string) bool {
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && (engine == "valkey" || engine == "redis" && n >= 6)
+}
+
+// withoutPatch is the version as a call may name it.
+func withoutPatch(engine, version string) string {
+	if parts := strings.Split(version, "."); patchless(engine, version) && len(parts) > 2 {
+		return parts[0] + "." + parts[1]
+	}
+	return version
+}
+
+// withPatch is the version as AWS tells it.
+func withPatch(engine, version string) string {
+	if !patchless(engine, version) || strings.Count(version, ".") > 1 {
+		return version
+	}
+	if full, ok := patches[engine+version]; ok {
+		return full
+	}
+	return version + ".0"
+}
 
 // wanted is the part of a create call that clusters and groups share.
 type wanted struct {
@@ -88,7 +118,10 @@ func (p *regional) resolve(r *awssim.Request, w wanted) (config, error) {
 	}
 	if c.version == "" {
 		c.version = version
+	} else if short := withoutPatch(c.engine, aws.ToString(w.version)); w.version != nil && short != *w.version {
+		return c, awssim.Fail("InvalidParameterValue", "Specific version selection is not allowed for '%s', please use '%s'", *w.version, short)
 	}
+	c.version = withPatch(c.engine, c.version)
 	if !strings.HasPrefix(c.nodeType, "cache.") {
 		return c, awssim.Fail("InvalidParameterValue", "Invalid cache node type %q", c.nodeType)
 	}

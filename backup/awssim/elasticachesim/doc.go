@@ -52,6 +52,9 @@
 //   - Without SecurityGroupIds a cluster is in its VPC's default security group; without a subnet group in "default". UNVERIFIED.
 //
 // Groups and clusters
+//   - From Redis OSS 6 on a create call names a version by major and minor, and one with a patch is refused with InvalidParameterValue,
+//     "Specific version selection is not allowed for '7.0.7', please use '7.0'"; clusters and snapshots are told with the patch. Source: User
+//     Guide, Engine versions; public reports, such as hashicorp/terraform-provider-aws#32252. That Valkey is treated alike is inferred.
 //   - Node groups, endpoints and roles are given once the group is available; CurrentRole only with cluster mode disabled. Endpoints:
 //     configuration with cluster mode enabled, primary and reader otherwise, and one for each node. Source: API, types ReplicationGroup and
 //     NodeGroupMember. That none is given while creating is UNVERIFIED.

@@ -19,13 +19,31 @@ type life struct {
 	// deleting and gone are zero until it is deleted.
 	deleting, gone time.Time
 	holds          []hold
-	tags           []tagging
+	// doors are the changes of who reaches it, in the order of time.
+	doors []door
+	tags  []tagging
 }
 
 // hold is a status that AWS or somebody else keeps it in for a while.
 type hold struct {
 	span
 	status string
+}
+
+// door is the security groups from an instant on.
+type door struct {
+	at     time.Time
+	groups []string
+}
+
+// doorsAt gives the security groups at t; made are those that it was created with.
+func (l *life) doorsAt(t time.Time, made []string) []string {
+	for i := len(l.doors) - 1; i >= 0; i-- {
+		if !l.doors[i].at.After(t) {
+			return l.doors[i].groups
+		}
+	}
+	return made
 }
 
 // span is a time from which on, inclusive, and until which, exclusive, something is so.

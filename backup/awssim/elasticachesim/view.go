@@ -74,7 +74,7 @@ func (s *ElastiCache) Groups(w *awssim.World, account, region string) []GroupVie
 				continue
 			}
 			v := GroupView{ID: g.id, ARN: g.arn, Status: g.status(r.Now), Engine: g.engine, EngineVersion: g.version, NodeType: g.nodeType,
-				ClusterMode: g.clusterMode, SecurityGroups: slices.Clone(g.securityGroups), SubnetGroup: g.subnetGroup,
+				ClusterMode: g.clusterMode, SecurityGroups: slices.Clone(g.doorsAt(r.Now, g.securityGroups)), SubnetGroup: g.subnetGroup,
 				ParameterGroup: g.parameterGroup, Port: g.port, MinorUpgrade: g.minorUpgrade, Transit: g.transit, AtRest: g.atRest,
 				From: g.from, Made: g.made, Tags: maps.Clone(g.tagsAt(r.Now))}
 			for _, sh := range g.shards {
@@ -118,7 +118,7 @@ func (s *ElastiCache) Clusters(w *awssim.World, account, region string) []Cluste
 				continue
 			}
 			v := ClusterView{ID: c.id, ARN: c.arn, Status: c.status(r.Now), Engine: c.engine, EngineVersion: c.version, NodeType: c.nodeType,
-				SecurityGroups: slices.Clone(c.securityGroups), SubnetGroup: c.subnetGroup, ParameterGroup: c.parameterGroup, Zone: c.zone,
+				SecurityGroups: slices.Clone(c.doorsAt(r.Now, c.securityGroups)), SubnetGroup: c.subnetGroup, ParameterGroup: c.parameterGroup, Zone: c.zone,
 				Port: c.port, MinorUpgrade: c.minorUpgrade, From: c.from, Made: c.made, Tags: maps.Clone(c.tagsAt(r.Now))}
 			if c.group != nil {
 				v.Group = c.group.id
