@@ -2,6 +2,7 @@ package elasticache
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -33,10 +34,14 @@ type backupState struct {
 	// Taken: AWS said that the name is taken, so something has it.
 	Taken bool `json:"t,omitempty"`
 	// Creating: it was seen being made. Good and Short count the looks that found it available, whole or short.
-	Creating bool      `json:"cr,omitempty"`
-	Good     int       `json:"gd,omitempty"`
-	Short    int       `json:"so,omitempty"`
-	Lost     time.Time `json:"l,omitzero"`
+	Creating bool `json:"cr,omitempty"`
+	Good     int  `json:"gd,omitempty"`
+	Short    int  `json:"so,omitempty"`
+	// Armed: the call was ready to be sent at some time. Tried: it was perhaps sent, and what became of it was not found.
+	Armed bool `json:"a,omitempty"`
+	Tried bool `json:"tr,omitempty"`
+	// Lost is since when the source, or later the snapshot, has not been seen.
+	Lost time.Time `json:"l,omitzero"`
 }
 
 // Start makes the Operation that backs up a replication group or a single cluster. Spec.Options may be BackupOptions. The snapshot is called
@@ -48,7 +53,7 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 	}
 	st := backupState{Name: policy.CanonicalName(spec.Name)}
 	if st.Name == "" {
-		st.Name = "sw-" + strings.TrimPrefix(op.ID, "op-")
+		st.Name = ownName(strings.TrimPrefix(op.ID, "op-"))
 	}
 	if err := policy.ValidateCacheSnapshotName(st.Name); err != nil {
 		return backup.Operation{}, invalid(op.Action, r, "use 1 to 40 letters, digits and hyphens, a letter first, or leave Spec.Name empty", "%w", err)
@@ -59,14 +64,33 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 			return backup.Operation{}, invalid(op.Action, r, "use elasticache.BackupOptions, not a pointer to it", "options of type %T", spec.Options)
 		}
 		if o.KMSKeyID != "" {
-			if err := policy.ValidateKMSKeyARN(o.KMSKeyID); err != nil {
-				return backup.Operation{}, invalid(op.Action, r, "give the key's ARN", "%w", err)
+			if err := validKey(op.Action, r, o.KMSKeyID); err != nil {
+				return backup.Operation{}, err
 			}
 		}
 		st.KMSKeyID = o.KMSKeyID
 	}
 	op.Stage = stageLook
 	return op, op.SetState(st)
+}
+
+// ownName is the name of a snapshot whose caller gave none. token is the Operation's ID without its prefix.
+func ownName(token string) string { return "sw-" + token }
+
+// validKey refuses what can not be the key of something in r's Region. A key of another account may be used, if its policy allows that; one of
+// another Region never. Source: KMS Developer Guide, "Using KMS keys with AWS services".
+func validKey(action backup.Action, r backup.Ref, key string) error {
+	if err := policy.ValidateKMSKeyARN(key); err != nil {
+		return invalid(action, r, "give the key's ARN", "%w", err)
+	}
+	a, err := policy.ParseARN(key)
+	if err != nil {
+		return invalid(action, r, "give the key's ARN", "%w", err)
+	}
+	if partition, err := policy.PartitionOf(r.Region); err != nil || a.Region != r.Region || a.Partition != partition.ID {
+		return invalid(action, r, "give a key of "+r.Region, "the KMS key %s is in another Region than the backup", key)
+	}
+	return nil
 }
 
 // patience is how long a source that must exist may be absent before that is believed.
@@ -94,7 +118,9 @@ func (s *Strategy) stepBackup(ctx context.Context, c *awselasticache.Client, op 
 			}
 			return s.adopt(ctx, c, op, st, x)
 		case backup.Settle:
+			st.Tried = true
 			op.Settle(stageSettle)
+			return op, op.SetState(st)
 		}
 		return op, nil
 	case stageSettle:
@@ -107,12 +133,31 @@ func (s *Strategy) stepBackup(ctx context.Context, c *awselasticache.Client, op 
 
 // plan looks at what is to be backed up and arms the create call, unless it is busy.
 func (s *Strategy) plan(ctx context.Context, c *awselasticache.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+	if st.Armed {
+		// An earlier send may have worked after all, and then the snapshot is there, whatever became of its source.
+		x, err := s.snapshot(ctx, c, op.Ref, st.Name)
+		if err != nil {
+			return op, err
+		}
+		if x != nil {
+			return s.adopt(ctx, c, op, st, x)
+		}
+	}
 	t, err := s.target(ctx, c, op.Ref)
 	if err != nil {
-		if backup.CodeOf(err) == backup.ErrNotFound && time.Since(op.Since) < min(patience, s.opts.Settle) {
-			// One look that does not find it proves nothing: it may be new.
-			op.PollIn(s.opts.PollMin)
-			return op, nil
+		if backup.CodeOf(err) == backup.ErrNotFound {
+			// One look that does not find it proves nothing, however long ago the work began: it may be new, or the answer an old one.
+			if st.Lost.IsZero() {
+				st.Lost = time.Now().UTC().Round(0)
+			}
+			if time.Since(st.Lost) < min(patience, s.opts.Settle) {
+				op.PollIn(s.opts.PollMin)
+				return op, op.SetState(st)
+			}
+		}
+		var e *elsewhereError
+		if errors.As(err, &e) {
+			return misplaced(op, !st.Armed, err)
 		}
 		if permanent(err) {
 			op.Fail(err)
@@ -123,11 +168,12 @@ func (s *Strategy) plan(ctx context.Context, c *awselasticache.Client, op backup
 	for _, f := range t.findings {
 		op.Find(f)
 	}
+	st.Lost = time.Time{}
 	if t.notYet != "" {
 		s.park(&op, t.notYet, "it is tried again")
-		return op, nil
+		return op, op.SetState(st)
 	}
-	st.Cluster, st.Group, st.Shards = t.cluster, t.group, t.shards
+	st.Cluster, st.Group, st.Shards, st.Armed = t.cluster, t.group, t.shards, true
 	if err := op.SetState(st); err != nil {
 		return op, err
 	}
@@ -155,7 +201,7 @@ func (s *Strategy) create(ctx context.Context, c *awselasticache.Client, op back
 	out, err := c.CreateSnapshot(ctx, in, s.sending)
 	if err != nil {
 		if table.Classify(err).AWSCode == codeSnapshotExists {
-			st.Taken = true
+			st.Taken, st.Tried = true, true
 			op.Settle(stageSettle)
 			return op, op.SetState(st)
 		}

@@ -179,6 +179,28 @@ func TestBackupParksWhileBusy(t *testing.T) {
 	})
 }
 
+// One look that does not find the source proves nothing, however long the backup has waited before.
+func TestBackupIsNotFooledByOneStaleLook(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.cluster("one")
+		b.ok(b.sim.Hold(b.world, account, region, "one", "snapshotting", 10*time.Minute))
+		f := b.world.Inject(awssim.Fault{Operation: "DescribeCacheClusters", Skip: 3, Kind: awssim.FaultStale, Back: 5 * time.Hour})
+		later := b.world.Inject(awssim.Fault{Operation: "DescribeCacheClusters", Skip: 7, Kind: awssim.FaultStale, Back: 5 * time.Hour})
+		b.succeeded(b.run(b.start(cluster("one"), backup.Spec{})))
+		if f.Fired() != 1 || later.Fired() != 1 {
+			t.Errorf("fired %d and %d times", f.Fired(), later.Fired())
+		}
+		// A source that stays away is believed to be gone, after a minute from the first miss.
+		b.ok(b.sim.Hold(b.world, account, region, "one", "snapshotting", 10*time.Minute))
+		b.world.Inject(awssim.Fault{Operation: "DescribeCacheClusters", Skip: 3, Kind: awssim.FaultBlind, Back: 500 * time.Hour, Times: -1})
+		start := time.Now()
+		b.failed(b.run(b.start(cluster("one"), backup.Spec{Token: "again"})), backup.PhaseFailed, backup.ErrNotFound)
+		if d := time.Since(start); d < 4*time.Minute || d > 5*time.Minute {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
 func TestBackupName(t *testing.T) {
 	bubble(t, func(b *bed) {
 		b.cluster("one")

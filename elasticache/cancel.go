@@ -8,7 +8,8 @@ import (
 
 // Cancel has the coming Step end an Operation that has not sent its call yet, in PhaseCanceled. Once CreateSnapshot, CreateReplicationGroup,
 // CreateCacheCluster or DeleteSnapshot was perhaps sent, it is refused with ErrUnsupported: ElastiCache can neither stop a snapshot that it
-// makes (deleting one is refused until it is finished) nor take a deletion back, and a new cluster is not for a Cancel to delete.
+// makes (deleting one is refused until it is finished) nor take a deletion back, and a new cluster is not for a Cancel to delete. It stays so
+// where the result of the call was looked for in vain: what it made may appear yet, and would be listed nowhere.
 func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operation, error) {
 	if err := op.Check(Kind); err != nil {
 		return op, err
@@ -16,8 +17,14 @@ func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operat
 	if op.Canceling {
 		return op, nil
 	}
+	var st struct {
+		Tried bool `json:"tr"`
+	}
+	if err := op.GetState(&st); err != nil {
+		return op, err
+	}
 	idle := op.Stage == stageLook || (op.Stage == stageCreate || op.Stage == stageDelete) && op.Attempt == 0
-	if op.Done() || !idle {
+	if op.Done() || !idle || st.Tried {
 		return op, failure(op, "cancel", backup.ErrUnsupported, "let it finish, then delete what it made", "a %s in phase %s, stage %q, can not be stopped", op.Action, op.Phase, op.Stage)
 	}
 	op.Canceling = true

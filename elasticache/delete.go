@@ -15,7 +15,9 @@ import (
 
 // DeleteOptions are the settings of a deletion.
 type DeleteOptions struct {
-	// AllowForeign also deletes a snapshot whose owner tag is not Spec.Owner, or that has none. Automatic snapshots stay refused.
+	// AllowForeign also deletes a snapshot whose tags do not prove that this library made it for Spec.Owner: the owner tag is another or
+	// missing, the token is missing, or the source tag does not fit what AWS says that the snapshot is of, as where tags were copied.
+	// Automatic snapshots stay refused.
 	AllowForeign bool
 }
 
@@ -27,14 +29,17 @@ type deleteState struct {
 	// Identity is that of the snapshot that was looked at: no other may be deleted, whatever its name.
 	Identity identity `json:"i,omitzero"`
 	// Sent: AWS accepted the deletion, or said that there was nothing left to delete.
-	Sent bool      `json:"s,omitempty"`
-	Lost time.Time `json:"l,omitzero"`
+	Sent bool `json:"s,omitempty"`
+	// Tried: a deletion was perhaps sent at some time.
+	Tried bool      `json:"tr,omitempty"`
+	Lost  time.Time `json:"l,omitzero"`
 }
 
 // StartDelete makes the Operation that deletes a snapshot. Spec.Options may be DeleteOptions.
 //
 // The snapshot is looked at first, and again just before: what is deleted is the snapshot that was seen, or nothing. One that is being made,
-// copied or restored is waited for. The Operation succeeds when the snapshot is gone, and fails with ErrNotFound if there never was one to see.
+// copied or restored is waited for. The Operation succeeds when the snapshot is gone, and fails with ErrNotFound if there never was one to see
+// and with ErrConflict if another has its name before a deletion was sent.
 func (s *Strategy) StartDelete(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := s.begin(backup.ActionDelete, point, spec, TypeSnapshot)
 	if err != nil {
@@ -78,7 +83,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awselasticache.Client, op 
 func (s *Strategy) lookDelete(ctx context.Context, c *awselasticache.Client, op backup.Operation, st deleteState) (backup.Operation, error) {
 	x, tags, readable, err := s.point(ctx, c, op.Ref)
 	if err != nil {
-		return op, err
+		return misplaced(op, st.Identity == (identity{}), err)
 	}
 	if x == nil {
 		if s.lost(&st.Lost) {
@@ -98,7 +103,7 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awselasticache.Client, op 
 		return op, nil
 	}
 	if st.Identity != (identity{}) && st.Identity.compare(identityOf(x, tags)) == other {
-		return s.replaced(op), nil
+		return s.replaced(op, st), nil
 	}
 	if no := s.mayDelete(op, st, x, tags); no != nil {
 		op.AddPoint(op.Ref)
@@ -148,9 +153,17 @@ func (s *Strategy) mayDelete(op backup.Operation, st deleteState, x *ectypes.Sna
 	if tags["aws:backup:source-resource"] != "" {
 		return failure(op, "delete", backup.ErrUnsupported, "delete its recovery point in AWS Backup", "AWS Backup owns snapshot %s", name)
 	}
-	if owner := tags[backup.TagOwner]; owner != op.Owner && !st.AllowForeign {
+	if st.AllowForeign {
+		return nil
+	}
+	if owner := tags[backup.TagOwner]; owner != op.Owner {
 		return failure(op, "delete", backup.ErrConflict, "set Spec.Owner to the owner, or DeleteOptions.AllowForeign if it is really yours to delete",
 			"snapshot %s has the owner %q and not %q", name, owner, op.Owner)
+	}
+	// The owner tag alone proves nothing: tags can be copied from one resource to another.
+	if tags[backup.TagToken] == "" || !fits(op.Ref, x, tags) {
+		return failure(op, "delete", backup.ErrConflict, "somebody copied or changed its tags; set DeleteOptions.AllowForeign if it is really yours to delete",
+			"the tags of snapshot %s do not prove that it was made as a backup: the token is %q and the source %q", name, tags[backup.TagToken], tags[backup.TagSource])
 	}
 	return nil
 }
@@ -165,6 +178,8 @@ func (s *Strategy) delete(ctx context.Context, c *awselasticache.Client, op back
 	if err != nil {
 		return op, err
 	}
+	// Only the first attempt of the first time is certain to be the first deletion.
+	st.Tried = st.Tried || op.Attempt > 1
 	toGone := func() (backup.Operation, error) {
 		op.To(stageGone, "")
 		op.PollIn(s.opts.PollMin)
@@ -176,11 +191,11 @@ func (s *Strategy) delete(ctx context.Context, c *awselasticache.Client, op back
 	if !readable {
 		op.To(stageLook, "")
 		op.PollIn(s.opts.PollMin)
-		return op, nil
+		return op, op.SetState(st)
 	}
 	switch st.Identity.compare(identityOf(x, tags)) {
 	case other:
-		return s.replaced(op), nil
+		return s.replaced(op, st), nil
 	case unsure:
 		if time.Since(op.Since) >= s.opts.Settle {
 			op.AddPoint(op.Ref)
@@ -195,7 +210,7 @@ func (s *Strategy) delete(ctx context.Context, c *awselasticache.Client, op back
 		op.Fail(no)
 		return op, nil
 	}
-	_, err = c.DeleteSnapshot(ctx, &awselasticache.DeleteSnapshotInput{SnapshotName: &op.Ref.ID}, s.changing)
+	_, err = c.DeleteSnapshot(ctx, &awselasticache.DeleteSnapshotInput{SnapshotName: &op.Ref.ID}, s.sending)
 	if err != nil {
 		v := table.Classify(err)
 		failed := v.Error(Kind, "DeleteSnapshot", op.Ref, err)
@@ -204,7 +219,7 @@ func (s *Strategy) delete(ctx context.Context, c *awselasticache.Client, op back
 		case v.Class == awscall.NotYet:
 			op.To(stageLook, "")
 			s.park(&op, v.AWSCode, v.Hint)
-			return op, nil
+			return op, op.SetState(st)
 		case v.Class == awscall.Permanent:
 			op.AddPoint(op.Ref)
 			op.Fail(failed)
@@ -216,7 +231,7 @@ func (s *Strategy) delete(ctx context.Context, c *awselasticache.Client, op back
 			return op, failed
 		}
 	}
-	st.Sent = true
+	st.Sent, st.Tried = true, true
 	return toGone()
 }
 
@@ -225,8 +240,15 @@ func unclear(op backup.Operation) error {
 		"whether the snapshot that has the name now is the one that was looked at can not be told")
 }
 
-// replaced ends a deletion whose snapshot is gone while another has its name now, which is left alone.
-func (s *Strategy) replaced(op backup.Operation) backup.Operation {
+// replaced ends a deletion whose snapshot is gone while another has its name now, which is left alone. That is success only if a deletion was
+// perhaps sent; otherwise nothing was deleted by this work, and the caller must look at what is there now.
+func (s *Strategy) replaced(op backup.Operation, st deleteState) backup.Operation {
+	if !st.Tried {
+		op.AddPoint(op.Ref)
+		op.Fail(failure(op, "delete", backup.ErrConflict, "nothing was deleted; look at it, and start another deletion if it is to go too",
+			"another snapshot has the name now"))
+		return op
+	}
 	op.Find(backup.Finding{ID: "elasticache.name-reused", Severity: backup.SeverityWarning, Ref: op.Ref,
 		Message: "the snapshot that was to be deleted is gone, and another has its name now; that one was left alone"})
 	op.Succeed()
@@ -253,7 +275,7 @@ func (s *Strategy) gone(ctx context.Context, c *awselasticache.Client, op backup
 	likeness := st.Identity.compare(identityOf(x, tags))
 	switch {
 	case likeness == other, likeness == unsure && long && st.Sent && readable:
-		return s.replaced(op), nil
+		return s.replaced(op, st), nil
 	case word(x.SnapshotStatus) == "deleting", !readable, !long:
 	case likeness == unsure:
 		op.AddPoint(op.Ref)

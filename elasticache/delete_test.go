@@ -1,6 +1,7 @@
 package elasticache_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -85,6 +86,35 @@ func TestDeleteRefusals(t *testing.T) {
 			b.ok(b.sim.AddSnapshots(b.world, account, region, "one", nil, "bare"))
 			return snapshot("bare")
 		}, backup.Spec{}, backup.PhaseFailed, backup.ErrConflict},
+		{"tags copied from another cluster's", func(b *bed) backup.Ref {
+			b.cluster("two")
+			b.ok(b.sim.AddSnapshots(b.world, account, region, "two", b.snapshots()[0].Tags, "copied"))
+			return snapshot("copied")
+		}, backup.Spec{}, backup.PhaseFailed, backup.ErrConflict},
+		{"tags copied from a group's", func(b *bed) backup.Ref {
+			b.ok(b.sim.AddSnapshots(b.world, account, region, "one", b.start(group("sessions"), backup.Spec{}).OwnTags(group("sessions")), "copied"))
+			return snapshot("copied")
+		}, backup.Spec{}, backup.PhaseFailed, backup.ErrConflict},
+		{"an owner and no more", func(b *bed) backup.Ref {
+			b.ok(b.sim.AddSnapshots(b.world, account, region, "one", map[string]string{backup.TagOwner: backup.DefaultOwner}, "bare"))
+			return snapshot("bare")
+		}, backup.Spec{}, backup.PhaseFailed, backup.ErrConflict},
+		{"no token", func(b *bed) backup.Ref {
+			b.ok(b.sim.AddSnapshots(b.world, account, region, "one", map[string]string{backup.TagOwner: backup.DefaultOwner, backup.TagSource: cluster("one").String()}, "bare"))
+			return snapshot("bare")
+		}, backup.Spec{}, backup.PhaseFailed, backup.ErrConflict},
+		{"one of a replica", func(b *bed) backup.Ref {
+			b.group("sessions", 0, 1)
+			op := b.run(b.start(group("sessions"), backup.Spec{Name: "replica"}))
+			b.succeeded(op)
+			return op.Points[0]
+		}, backup.Spec{}, backup.PhaseSucceeded, ""},
+		{"one of a group", func(b *bed) backup.Ref {
+			b.group("orders", 2, 1)
+			op := b.run(b.start(group("orders"), backup.Spec{Name: "shards"}))
+			b.succeeded(op)
+			return op.Points[0]
+		}, backup.Spec{}, backup.PhaseSucceeded, ""},
 		{"nobody's, allowed", func(b *bed) backup.Ref {
 			b.ok(b.sim.AddSnapshots(b.world, account, region, "one", nil, "bare"))
 			return snapshot("bare")
@@ -166,18 +196,91 @@ func TestDeleteLeavesAnotherOfTheSameName(t *testing.T) {
 					time.Sleep(10 * time.Minute)
 					b.ok(b.sim.AddSnapshots(b.world, account, region, "one", tags, "first"))
 				})
-				b.succeeded(op)
 				time.Sleep(time.Hour)
 				b.left("first", "second")
-				if n := b.sent("DeleteSnapshot"); n != 1 {
+				if n := b.sent("DeleteSnapshot"); n != 1 { // by hand, or by the Operation
 					t.Errorf("sent %d times", n)
 				}
+				if stage == "delete" {
+					// Nothing was deleted by this work, so that it did not succeed.
+					b.failed(op, backup.PhaseFailed, backup.ErrConflict)
+					return
+				}
+				b.succeeded(op)
 				if !findings(op)["elasticache.name-reused"] {
 					t.Errorf("%+v", op.Findings)
 				}
 			})
 		})
 	}
+}
+
+// The reply is lost, and before anything could be sent again the name is another's.
+func TestDeleteIsNotRepeatedBlindly(t *testing.T) {
+	bubble(t, func(b *bed) {
+		first, _ := b.twoPoints()
+		b.world.Inject(awssim.Fault{Operation: "DeleteSnapshot", Kind: awssim.FaultLostReply})
+		second := b.world.Inject(awssim.Fault{Operation: "DeleteSnapshot", Kind: awssim.FaultNone, Do: func() {
+			b.ok(b.sim.Vanish(b.world, account, region, "first"))
+			b.ok(b.sim.AddSnapshots(b.world, account, region, "one", nil, "first"))
+		}})
+		sent := 0
+		op := b.run(b.startDelete(first, backup.Spec{}), func(op backup.Operation) {
+			if n := b.sent("DeleteSnapshot"); n > sent+1 {
+				t.Errorf("one Step sent it %d times", n-sent)
+			} else {
+				sent = n
+			}
+		})
+		b.succeeded(op)
+		time.Sleep(time.Hour)
+		b.left("second")
+		if second.Fired() != 0 {
+			t.Error("it was sent again without a look")
+		}
+	})
+}
+
+// The reply is lost, and at the next look the name is another's: the deletion was perhaps sent, and its snapshot is gone.
+func TestDeleteAfterALostReplyLeavesAnother(t *testing.T) {
+	bubble(t, func(b *bed) {
+		first, _ := b.twoPoints()
+		b.world.Inject(awssim.Fault{Operation: "DeleteSnapshot", Kind: awssim.FaultLostReply})
+		replaced := false
+		op := b.run(b.startDelete(first, backup.Spec{}), func(backup.Operation) {
+			if !replaced && b.sent("DeleteSnapshot") == 1 {
+				replaced = true
+				b.ok(b.sim.Vanish(b.world, account, region, "first"))
+				time.Sleep(time.Minute)
+				b.ok(b.sim.AddSnapshots(b.world, account, region, "one", nil, "first"))
+			}
+		})
+		b.succeeded(op)
+		b.left("first", "second")
+		if !findings(op)["elasticache.name-reused"] || b.sent("DeleteSnapshot") != 1 {
+			t.Errorf("sent %d times; %+v", b.sent("DeleteSnapshot"), op.Findings)
+		}
+	})
+}
+
+// AWS promises no order of a snapshot's parts.
+func TestDeleteWithPartsInAnyOrder(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.group("orders", 3, 1)
+		b.succeeded(b.run(b.start(group("orders"), backup.Spec{Name: "mine"})))
+		n := 0
+		b.s = b.without(func(x *ectypes.Snapshot) {
+			if n++; n%2 == 0 {
+				slices.Reverse(x.NodeSnapshots)
+			}
+		})
+		op := b.run(b.startDelete(snapshot("mine"), backup.Spec{}))
+		b.succeeded(op)
+		b.left()
+		if len(op.Findings) != 0 {
+			t.Errorf("%+v", op.Findings)
+		}
+	})
 }
 
 func TestDeleteIsNotFooledByStaleReads(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 // Discover yields replication groups, then single clusters, that carry the wanted tags. Memcached, cache.t1.micro, members of groups and what
 // is being deleted are left out. Each resource costs a call for its tags. What is being created and whose tags AWS does not give yet is left
-// out too; anything else whose tags can not be read ends the listing with an error.
+// out too; anything else whose tags can not be read ends the listing with an error, and so does what is in another account or Region.
 func (s *Strategy) Discover(ctx context.Context, q backup.Query) iter.Seq2[backup.Resource, error] {
 	return func(yield func(backup.Resource, error) bool) {
 		r := place(q)
@@ -25,6 +25,10 @@ func (s *Strategy) Discover(ctx context.Context, q backup.Query) iter.Seq2[backu
 		wanted := func(t string) bool { return len(q.Types) == 0 || slices.Contains(q.Types, t) }
 		// one yields a resource, and reports whether to go on.
 		one := func(ref backup.Ref, resourceARN, status, engine, nodeType string) bool {
+			if err := here(ref, &resourceARN); err != nil {
+				yield(backup.Resource{}, err)
+				return false
+			}
 			if status == "deleting" || status == "deleted" || status == "create-failed" || snapshottable(ref, engine, nodeType) != nil {
 				return true
 			}

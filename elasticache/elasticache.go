@@ -82,7 +82,7 @@ type Strategy struct {
 	provider Provider
 	own      *awscall.Own
 	opts     Options
-	// retryer is for calls that make something; patient is for the many calls of a listing.
+	// retryer is for calls that change something; patient is for the many calls of a listing.
 	retryer, patient aws.Retryer
 }
 
@@ -243,14 +243,10 @@ func (s *Strategy) lost(since *time.Time) bool {
 	return time.Since(*since) >= s.opts.Settle
 }
 
-// sending are the client options of calls that make something and have no client token.
+// sending are the client options of all calls that change something. ElastiCache has no client tokens, so the SDK must not repeat such a call
+// where it may have been applied: a deletion that is sent again by name may hit what somebody else has made under that name meanwhile.
 func (s *Strategy) sending(o *awselasticache.Options) {
 	o.Retryer = s.retryer
-	s.changing(o)
-}
-
-// changing are the client options of all calls that change something.
-func (*Strategy) changing(o *awselasticache.Options) {
 	o.APIOptions = append(o.APIOptions[:len(o.APIOptions):len(o.APIOptions)], awscall.Guard)
 }
 

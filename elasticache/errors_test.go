@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/snapwarden/snapwarden/backup"
@@ -140,7 +142,8 @@ func TestClassify(t *testing.T) {
 		{"InvalidReplicationGroupState", backup.ErrUnavailable, awscall.NotYet},
 		{"SnapshotFeatureNotSupportedFault", backup.ErrUnsupported, awscall.Permanent},
 		{"AccessDenied", backup.ErrDenied, awscall.Permanent},
-		{"NeverHeardOf", backup.ErrFailed, awscall.Permanent},
+		// Without a status of 400 and more that is no refusal.
+		{"NeverHeardOf", backup.ErrUnavailable, awscall.Ambiguous},
 	} {
 		v := table.Classify(&smithy.GenericAPIError{Code: c.code, Message: "m"})
 		if v.Code != c.want || v.Class != c.class || v.AWSCode != c.code {
@@ -156,6 +159,75 @@ func TestOlder(t *testing.T) {
 	}{{"6.2", "7.0", true}, {"7.0", "6.2", false}, {"7.0", "7.0", false}, {"7.2", "7.10", true}, {"6.x", "6.2", false}, {"7", "7.1", false}, {"5.0.5", "5.0.6", true}, {"", "7.0", false}} {
 		if got := older(c.a, c.b); got != c.want {
 			t.Errorf("older(%q, %q) is %v", c.a, c.b, got)
+		}
+	}
+}
+
+func TestWithoutPatch(t *testing.T) {
+	for _, c := range []struct{ engine, version, want string }{{"redis", "7.0.7", "7.0"}, {"redis", "7.0", "7.0"}, {"redis", "6.2.6", "6.2"}, {"redis", "6.x", "6.x"},
+		{"redis", "5.0.6", "5.0.6"}, {"redis", "", ""}, {"redis", "a.b.c", "a.b.c"}, {"", "10.1.2", "10.1"}, {"valkey", "8.0.1", "8.0"}, {"valkey", "8", "8"}} {
+		if got := withoutPatch(c.engine, c.version); got != c.want {
+			t.Errorf("%s %q becomes %q, want %q", c.engine, c.version, got, c.want)
+		}
+	}
+}
+
+func TestFits(t *testing.T) {
+	const account, region = "111122223333", "eu-west-1"
+	r := Snapshot(account, region, "x")
+	g, c := ReplicationGroup(account, region, "sessions").String(), Cluster(account, region, "one").String()
+	for _, x := range []struct {
+		name, cluster, group, snapshot, source string
+		want                                   bool
+	}{
+		{"its cluster", "one", "", "x", c, true},
+		{"another cluster", "two", "", "x", c, false},
+		{"a cluster of another account", "one", "", "x", Cluster("444455556666", region, "one").String(), false},
+		{"its group", "", "sessions", "x", g, true},
+		{"its group and a member", "sessions-001", "sessions", "x", g, true},
+		{"another group", "", "orders", "x", g, false},
+		{"a member of another group that is named", "sessions-001", "orders", "x", g, false},
+		{"a member", "sessions-002", "", "x", g, true},
+		{"a member of a shard", "sessions-0001-001", "", "x", g, false},
+		{"another cluster than a member", "one", "", "x", g, false},
+		{"a name that only begins alike", "sessions-x", "", "x", g, false},
+		{"a member of another Region's", "sessions-002", "", "x", ReplicationGroup(account, "us-east-1", "sessions").String(), false},
+		{"a member of any id, by the name of the snapshot", "one", "", "sw-token", g, true},
+		{"a member of a group, with the tag of the cluster", "one", "sessions", "x", c, false},
+		{"nothing", "", "", "x", g, false},
+		{"no tag", "one", "", "x", "", false},
+	} {
+		s := &ectypes.Snapshot{CacheClusterId: text(x.cluster), ReplicationGroupId: text(x.group), SnapshotName: &x.snapshot}
+		if got := fits(r, s, map[string]string{backup.TagSource: x.source, backup.TagToken: "op-token"}); got != x.want {
+			t.Errorf("%s: %v", x.name, got)
+		}
+	}
+}
+
+func TestExposure(t *testing.T) {
+	yes, no, key := aws.Bool(true), aws.Bool(false), aws.String("k")
+	asked := RestoreOptions{As: AsGroup, TransitEncryption: true, KMSKeyID: "k", ClusterMode: no, UserGroups: []string{"u"}}
+	for _, c := range []struct {
+		name string
+		is   ectypes.ReplicationGroup
+		ask  RestoreOptions
+		want int
+	}{
+		{"nothing is told", ectypes.ReplicationGroup{}, asked, 0},
+		{"as asked", ectypes.ReplicationGroup{TransitEncryptionEnabled: yes, AtRestEncryptionEnabled: yes, KmsKeyId: key, ClusterEnabled: no, UserGroupIds: []string{"u"}}, asked, 0},
+		{"encrypted, as another field tells", ectypes.ReplicationGroup{AtRestEncryptionEnabled: no, StorageEncryptionType: ectypes.StorageEncryptionTypeSseElasticache}, RestoreOptions{As: AsGroup}, 0},
+		{"safer", ectypes.ReplicationGroup{TransitEncryptionEnabled: yes, AtRestEncryptionEnabled: yes}, RestoreOptions{As: AsGroup, AtRestUnencrypted: true}, 0},
+		{"in the clear", ectypes.ReplicationGroup{TransitEncryptionEnabled: no}, asked, 1},
+		{"disks in the clear", ectypes.ReplicationGroup{AtRestEncryptionEnabled: no}, asked, 1},
+		{"disks in the clear, by the other field", ectypes.ReplicationGroup{StorageEncryptionType: ectypes.StorageEncryptionTypeNone}, asked, 1},
+		{"another key", ectypes.ReplicationGroup{KmsKeyId: aws.String("other")}, asked, 1},
+		{"no key", ectypes.ReplicationGroup{StorageEncryptionType: ectypes.StorageEncryptionTypeSseElasticache}, asked, 1},
+		{"cluster mode", ectypes.ReplicationGroup{ClusterEnabled: yes}, asked, 1},
+		{"other users", ectypes.ReplicationGroup{UserGroupIds: []string{"everybody"}}, asked, 1},
+	} {
+		bad, _, err := (&Strategy{}).exposure(t.Context(), nil, Snapshot("111122223333", "eu-west-1", "x"), c.ask, &made{transit: c.is.TransitEncryptionEnabled, group: &c.is})
+		if err != nil || len(bad) != c.want {
+			t.Errorf("%s: %q, %v", c.name, bad, err)
 		}
 	}
 }

@@ -30,6 +30,9 @@ func place(q backup.Query) backup.Ref {
 // snapshot costs a call of its own; automatic ones have no tags of ours and are read only if Query.Tags asks for some. With Query.Source the
 // snapshots of a replication group include those that this library took of its members; what
 // others took of a member is listed under that member, because AWS does not name the group.
+//
+// A snapshot whose tags can not be read ends the listing with ErrUnavailable, unless it has gone, is being made or is being deleted: those two
+// are listed without tags, and left out where Query.Tags asks for some. What is in another account or Region ends it with ErrInvalid.
 func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.RecoveryPoint, error] {
 	return func(yield func(backup.RecoveryPoint, error) bool) {
 		r := place(q)
@@ -53,6 +56,10 @@ func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.Re
 				return
 			}
 			for i := range out.Snapshots {
+				if err := here(r, out.Snapshots[i].ARN); err != nil {
+					yield(backup.RecoveryPoint{}, err)
+					return
+				}
 				p, ok, err := s.listed(ctx, c, q, &out.Snapshots[i])
 				if err != nil {
 					yield(backup.RecoveryPoint{}, err)
@@ -112,7 +119,7 @@ func (s *Strategy) listed(ctx context.Context, c *awselasticache.Client, q backu
 		if err != nil {
 			return backup.RecoveryPoint{}, false, err
 		}
-		if !readable && word(x.SnapshotStatus) == "available" {
+		if status := word(x.SnapshotStatus); !readable && status != "creating" && status != "deleting" {
 			// It has gone since the page was read, or its tags are late: without them nobody may judge whose it is.
 			again, err := s.snapshot(ctx, c, r, policy.CanonicalName(aws.ToString(x.SnapshotName)))
 			if err != nil || again == nil {
@@ -177,13 +184,43 @@ func status(x *ectypes.Snapshot) backup.Status {
 
 // source tells what the snapshot is of. AWS names the node that it was taken of; that this node stood for its group is in our tag.
 func source(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) backup.Ref {
-	if id, ok := strings.CutPrefix(tags[backup.TagSource], ReplicationGroup(r.Account, r.Region, "").String()); ok && policy.ValidateReplicationGroupID(id) == nil {
+	if id, ok := groupTag(r, tags); ok && fits(r, x, tags) {
 		return ReplicationGroup(r.Account, r.Region, id)
 	}
 	if id := aws.ToString(x.CacheClusterId); id != "" {
 		return Cluster(r.Account, r.Region, id)
 	}
 	return ReplicationGroup(r.Account, r.Region, aws.ToString(x.ReplicationGroupId))
+}
+
+// groupTag gives the id of the replication group that the source tag names, if it names one of r's account and Region.
+func groupTag(r backup.Ref, tags map[string]string) (string, bool) {
+	id, ok := strings.CutPrefix(tags[backup.TagSource], ReplicationGroup(r.Account, r.Region, "").String())
+	return id, ok && policy.ValidateReplicationGroupID(id) == nil
+}
+
+// fits tells whether the source tag agrees with what AWS says that the snapshot is of: its cluster, its group, or a group of which its cluster
+// is a member. AWS does not name the group of a member and the group may be gone, so that members are known by their ids, which are the
+// group's with three digits or more. The first member of a group that was made from a cluster may have any id; for it the snapshot's name
+// speaks, if it is the one that this library makes of the token. Source: ElastiCache User Guide, "Backups".
+func fits(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) bool {
+	cluster, inGroup := word(x.CacheClusterId), word(x.ReplicationGroupId)
+	if cluster != "" && inGroup == "" && tags[backup.TagSource] == Cluster(r.Account, r.Region, cluster).Tag() {
+		return true
+	}
+	id, ok := groupTag(r, tags)
+	switch {
+	case !ok:
+		return false
+	case inGroup != "":
+		return inGroup == id
+	}
+	digits, ok := strings.CutPrefix(cluster, id+"-")
+	if ok && len(digits) >= 3 && strings.Trim(digits, "0123456789") == "" {
+		return true
+	}
+	token, ok := strings.CutPrefix(tags[backup.TagToken], "op-")
+	return ok && cluster != "" && word(x.SnapshotName) == ownName(token)
 }
 
 var units = map[string]float64{"b": 1, "bytes": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}

@@ -87,7 +87,7 @@ func TestListedPoints(t *testing.T) {
 			t.Errorf("created %v, %d bytes", p.CreatedAt, p.SizeBytes)
 		}
 		want := backup.RecoveryPoint{Ref: snapshot("whole"), Source: group("orders"), ARN: "arn:aws:elasticache:eu-west-1:111122223333:snapshot:whole",
-			Status: backup.StatusAvailable, Percent: 100, Encrypted: true, KMSKeyID: key, Engine: "valkey", EngineVersion: "8.0", Tags: op.OwnTags(op.Ref),
+			Status: backup.StatusAvailable, Percent: 100, Encrypted: true, KMSKeyID: key, Engine: "valkey", EngineVersion: "8.0.1", Tags: op.OwnTags(op.Ref),
 			Members: []backup.Member{{ID: "whole/0001", Source: "orders-0001-001", Place: "0001", Status: backup.StatusAvailable},
 				{ID: "whole/0002", Source: "orders-0002-001", Place: "0002", Status: backup.StatusAvailable}}}
 		if d := cmp.Diff(want, p, cmpopts.IgnoreFields(backup.RecoveryPoint{}, "CreatedAt", "SizeBytes"), cmpopts.IgnoreFields(backup.Member{}, "SizeBytes")); d != "" {
@@ -108,6 +108,22 @@ func TestListedPoints(t *testing.T) {
 				}
 			}
 			time.Sleep(2 * time.Minute)
+		}
+	})
+}
+
+// A source tag that does not fit what AWS says was copied, and makes no snapshot one of a group.
+func TestListWithCopiedTags(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.sources()
+		b.ok(b.sim.AddSnapshots(b.world, account, region, "one", map[string]string{backup.TagSource: group("sessions").String()}, "copied"))
+		q := query()
+		q.Point = snapshot("copied")
+		for p, err := range b.s.List(b.Context(), q) {
+			b.ok(err)
+			if p.Source != cluster("one") {
+				t.Errorf("the source is %s", p.Source)
+			}
 		}
 	})
 }
@@ -141,10 +157,27 @@ func TestListErrors(t *testing.T) {
 		b.world.Inject(awssim.Fault{Operation: "DescribeSnapshots", Kind: awssim.FaultError, Error: awssim.Error{Code: "AccessDenied", Message: "m", Status: 403}})
 		_, err = ids(b.s.List(b.Context(), query()), points)
 		b.code(err, backup.ErrDenied)
-		// A snapshot whose tags are not there is no snapshot without tags.
-		b.world.Inject(awssim.Fault{Operation: "ListTagsForResource", Kind: awssim.FaultError, Error: awssim.Error{Code: "SnapshotNotFoundFault", Message: "m", Status: 404}})
-		_, err = ids(b.s.List(b.Context(), query()), points)
-		b.code(err, backup.ErrUnavailable)
+		// A snapshot whose tags are not there is no snapshot without tags, whatever its status; but one that is coming or going is.
+		owned := query()
+		owned.Tags = map[string]string{backup.TagOwner: ""}
+		from := query()
+		from.Source = cluster("one")
+		for _, status := range []string{"available", "restoring", "copying", "odd", "creating", "deleting"} {
+			b.ok(b.sim.Hold(b.world, account, region, "s-one", status, time.Minute))
+			for i, q := range []backup.Query{query(), owned, from} {
+				b.world.Inject(awssim.Fault{Operation: "ListTagsForResource", Kind: awssim.FaultError, Error: awssim.Error{Code: "SnapshotNotFoundFault", Message: "m", Status: 404}})
+				got, err := ids(b.s.List(b.Context(), q), points)
+				if status != "creating" && status != "deleting" {
+					b.code(err, backup.ErrUnavailable)
+					continue
+				}
+				b.ok(err)
+				if want := [...]int{3, 0, 1}[i]; len(got) != want {
+					t.Errorf("%s, query %d: %v", status, i, got)
+				}
+			}
+			time.Sleep(2 * time.Minute)
+		}
 		// One that has gone since is left out.
 		b.world.Inject(awssim.Fault{Operation: "ListTagsForResource", Kind: awssim.FaultNone, Do: func() {
 			b.deleteByHand("s-one")

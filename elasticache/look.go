@@ -3,7 +3,9 @@ package elasticache
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +32,7 @@ func (s *Strategy) snapshot(ctx context.Context, c *awselasticache.Client, r bac
 	}
 	for i := range out.Snapshots {
 		if policy.CanonicalName(aws.ToString(out.Snapshots[i].SnapshotName)) == name {
-			return &out.Snapshots[i], nil
+			return &out.Snapshots[i], here(r, out.Snapshots[i].ARN)
 		}
 	}
 	return nil, nil
@@ -47,7 +49,7 @@ func (s *Strategy) group(ctx context.Context, c *awselasticache.Client, r backup
 	}
 	for i := range out.ReplicationGroups {
 		if policy.CanonicalName(aws.ToString(out.ReplicationGroups[i].ReplicationGroupId)) == id {
-			return &out.ReplicationGroups[i], nil
+			return &out.ReplicationGroups[i], here(r, out.ReplicationGroups[i].ARN)
 		}
 	}
 	return nil, nil
@@ -64,10 +66,42 @@ func (s *Strategy) cluster(ctx context.Context, c *awselasticache.Client, r back
 	}
 	for i := range out.CacheClusters {
 		if policy.CanonicalName(aws.ToString(out.CacheClusters[i].CacheClusterId)) == id {
-			return &out.CacheClusters[i], nil
+			return &out.CacheClusters[i], here(r, out.CacheClusters[i].ARN)
 		}
 	}
 	return nil, nil
+}
+
+// elsewhereError is the cause of an error about something that is not where it was looked for.
+type elsewhereError struct{ arn string }
+
+func (e *elsewhereError) Error() string {
+	return strconv.Quote(e.arn) + " was found, which is in another account or Region"
+}
+
+// here refuses what is in another account or Region than r: the client's credentials are not those that the caller believes them to be. A
+// service that gives no ARN is believed.
+func here(r backup.Ref, given *string) error {
+	text := aws.ToString(given)
+	if text == "" {
+		return nil
+	}
+	if a, err := policy.ParseARN(text); err == nil && a.Account == r.Account && a.Region == r.Region {
+		return nil
+	}
+	return &backup.Error{Op: "look", Kind: Kind, Ref: r, Code: backup.ErrInvalid, Err: &elsewhereError{text},
+		Hint: "give the Strategy credentials of that account, and a client of that Region"}
+}
+
+// misplaced ends an Operation that has never been ready to send anything with an error of here. Any other error, and any other Operation, is
+// left as it is: something may be in flight, and the credentials can be mended.
+func misplaced(op backup.Operation, idle bool, err error) (backup.Operation, error) {
+	var e *elsewhereError
+	if idle && errors.As(err, &e) {
+		op.Fail(err)
+		return op, nil
+	}
+	return op, err
 }
 
 // tags gives the tags of what an ARN names, and whether they could be read. ElastiCache also answers "not found" for something that is there
@@ -80,7 +114,11 @@ func (s *Strategy) tags(ctx context.Context, c *awselasticache.Client, r backup.
 		case "InvalidReplicationGroupState", "SnapshotNotFoundFault", "CacheClusterNotFound", "ReplicationGroupNotFoundFault":
 			return nil, false, nil
 		}
-		return nil, false, v.Error(Kind, "ListTagsForResource", r, err)
+		failed := v.Error(Kind, "ListTagsForResource", r, err)
+		if v.Code == backup.ErrDenied {
+			failed.Hint = "allow elasticache:ListTagsForResource: whose something is only its tags tell; " + v.Hint
+		}
+		return nil, false, failed
 	}
 	m := make(map[string]string, len(out.TagList))
 	for _, t := range out.TagList {
@@ -128,11 +166,15 @@ type identity struct {
 
 func identityOf(x *ectypes.Snapshot, tags map[string]string) identity {
 	id := identity{Source: word(x.CacheClusterId) + "/" + word(x.ReplicationGroupId), Token: tags[backup.TagToken]}
+	var times []string
 	for _, n := range x.NodeSnapshots {
 		if n.SnapshotCreateTime != nil {
-			id.Times += aws.ToString(n.NodeGroupId) + "@" + strconv.FormatInt(n.SnapshotCreateTime.UnixMilli(), 36) + " "
+			times = append(times, aws.ToString(n.NodeGroupId)+"@"+strconv.FormatInt(n.SnapshotCreateTime.UnixMilli(), 36))
 		}
 	}
+	// AWS promises no order of the parts.
+	slices.Sort(times)
+	id.Times = strings.Join(times, " ")
 	if len(id.Times) > 1024 {
 		// A large group: the hash of the times does as well, and keeps the Operation small.
 		id.Times = fmt.Sprintf("%x", sha256.Sum256([]byte(id.Times)))

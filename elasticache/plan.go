@@ -19,6 +19,8 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 // target is what a backup takes, and how CreateSnapshot must name it.
 type target struct {
 	cluster, group string // one of them
+	// arn is that of what is backed up.
+	arn string
 	// shards are the node groups whose data the snapshot must have; empty where it has only one part.
 	shards []string
 	// notYet is why it can not be taken now.
@@ -41,6 +43,12 @@ func (s *Strategy) target(ctx context.Context, c *awselasticache.Client, r backu
 	if err := snapshottable(r, aws.ToString(g.Engine), aws.ToString(g.CacheNodeType)); err != nil {
 		return target{}, err
 	}
+	t, err := s.groupTarget(ctx, c, r, g)
+	t.arn = arn(g.ARN, r, "replicationgroup", r.ID)
+	return t, err
+}
+
+func (s *Strategy) groupTarget(ctx context.Context, c *awselasticache.Client, r backup.Ref, g *ectypes.ReplicationGroup) (target, error) {
 	switch status := word(g.Status); status {
 	case "available":
 	case "deleting":
@@ -134,13 +142,13 @@ func (s *Strategy) clusterTarget(ctx context.Context, c *awselasticache.Client, 
 	}
 	switch status := word(x.CacheClusterStatus); status {
 	case "available":
-		return target{cluster: r.ID}, nil
+		return target{cluster: r.ID, arn: arn(x.ARN, r, "cluster", r.ID)}, nil
 	case "deleting", "deleted":
 		return target{}, refused(r, "backup", backup.ErrNotFound, "ask for a final snapshot when deleting a cluster", "the cluster is being deleted")
 	case "restore-failed", "incompatible-network":
 		return target{}, refused(r, "backup", backup.ErrUnsupported, "mend or delete the cluster; ElastiCache makes no snapshot of it", "the cluster is %s", status)
 	default:
-		return target{notYet: "the cluster is " + status, findings: unknownStatus(r, status, clusterStatuses)}, nil
+		return target{arn: arn(x.ARN, r, "cluster", r.ID), notYet: "the cluster is " + status, findings: unknownStatus(r, status, clusterStatuses)}, nil
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 // Preflight reads what op would act on and says what is in the way: a source that does not exist, is busy or has no snapshots; a name that is
 // taken; the quota of 20 manual snapshots of a node in 24 hours; a snapshot that can not be restored as asked or must not be deleted; an
-// unknown subnet group. Whether the caller may make the call itself, and whether a key can be used, only the call shows.
+// unknown subnet group; tags that may not be read, without which no Operation ends well; a restore that everybody on its network can use. Whether the caller may make the call itself, and whether a key can be used, only the call shows.
 func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup.Finding, error) {
 	if err := op.Check(Kind); err != nil {
 		return nil, err
@@ -90,6 +90,10 @@ func (s *Strategy) preflightBackup(ctx context.Context, c *awselasticache.Client
 			found = append(found, problem(op, "name-taken", "another snapshot has the name "+st.Name, "choose another Spec.Name, or leave it empty"))
 		}
 	}
+	// Without the tags nobody can tell whose a snapshot is, and the backup could not end. Those of the source can be read before there is one.
+	if _, _, err := s.tags(ctx, c, op.Ref, t.arn); err != nil {
+		return found, err
+	}
 	if t.notYet != "" {
 		return found, nil
 	}
@@ -136,6 +140,11 @@ func (s *Strategy) preflightRestore(ctx context.Context, c *awselasticache.Clien
 	var found []backup.Finding
 	if status := word(x.SnapshotStatus); status != "available" {
 		found = append(found, backup.Finding{ID: "elasticache.not-yet", Severity: backup.SeverityWarning, Ref: op.Ref, Message: "the snapshot is " + status, Remedy: "the restore waits for it"})
+	}
+	if o := st.Options; !o.TransitEncryption && len(o.UserGroups) == 0 {
+		found = append(found, backup.Finding{ID: "elasticache.open-access", Severity: backup.SeverityWarning, Ref: op.Ref,
+			Message: "whoever reaches the restored nodes can read them without a password, and on the network in the clear; a snapshot does not tell whether its source allowed that",
+			Remedy:  "set RestoreOptions.TransitEncryption and UserGroups"})
 	}
 	o, err := st.Options.settle(op.Ref, x, tags)
 	if err != nil {

@@ -2,6 +2,7 @@ package elasticache_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,15 +49,16 @@ func TestPreflight(t *testing.T) {
 			}
 			return b.start(cluster("one"), backup.Spec{})
 		}, []string{"error elasticache.quota"}},
-		{"a fine restore", restore("s-orders", elasticache.RestoreOptions{SubnetGroup: "default"}), nil},
-		{"a taken id", restore("s-orders", elasticache.RestoreOptions{ID: "sessions"}), []string{"error elasticache.id-taken"}},
+		{"a fine restore", restore("s-orders", elasticache.RestoreOptions{SubnetGroup: "default", TransitEncryption: true}), nil},
+		{"a restore that everybody can read", restore("s-orders", elasticache.RestoreOptions{}), []string{"warning elasticache.open-access"}},
+		{"a taken id", restore("s-orders", elasticache.RestoreOptions{ID: "sessions"}), []string{"error elasticache.id-taken", "warning elasticache.open-access"}},
 		{"no snapshot", restore("s-none", elasticache.RestoreOptions{}), []string{"error elasticache.not-found"}},
-		{"not as asked", restore("s-orders", elasticache.RestoreOptions{As: elasticache.AsCluster}), []string{"error elasticache.restore-refused"}},
-		{"no subnets", restore("s-orders", elasticache.RestoreOptions{SubnetGroup: "none"}), []string{"error elasticache.restore-refused"}},
+		{"not as asked", restore("s-orders", elasticache.RestoreOptions{As: elasticache.AsCluster}), []string{"error elasticache.restore-refused", "warning elasticache.open-access"}},
+		{"no subnets", restore("s-orders", elasticache.RestoreOptions{SubnetGroup: "none"}), []string{"error elasticache.restore-refused", "warning elasticache.open-access"}},
 		{"a busy snapshot", func(b *bed) backup.Operation {
 			b.ok(b.sim.Hold(b.world, account, region, "s-one", "copying", time.Hour))
 			return restore("s-one", elasticache.RestoreOptions{})(b)
-		}, []string{"warning elasticache.not-yet"}},
+		}, []string{"warning elasticache.not-yet", "warning elasticache.open-access"}},
 		{"a deleted snapshot", func(b *bed) backup.Operation {
 			b.deleteByHand("s-one")
 			return restore("s-one", elasticache.RestoreOptions{})(b)
@@ -120,6 +122,15 @@ func TestPreflightErrors(t *testing.T) {
 		}
 		b.world.Inject(awssim.Fault{Operation: "DescribeCacheClusters", Kind: awssim.FaultError, Error: awssim.Error{Code: "AccessDenied", Message: "m", Status: 403}})
 		found, err := b.s.Preflight(b.Context(), ops[0])
+		b.ok(err)
+		if len(found) != 1 || found[0].ID != "elasticache.backup-refused" {
+			t.Errorf("%+v", found)
+		}
+		b.world.Inject(awssim.Fault{Operation: "ListTagsForResource", Kind: awssim.FaultError, Error: awssim.Error{Code: "AccessDenied", Message: "m", Status: 403}})
+		found, err = b.s.Preflight(b.Context(), ops[0])
+		if len(found) == 1 && !strings.Contains(found[0].Remedy, "elasticache:ListTagsForResource") {
+			t.Errorf("the remedy is %q", found[0].Remedy)
+		}
 		b.ok(err)
 		if len(found) != 1 || found[0].ID != "elasticache.backup-refused" {
 			t.Errorf("%+v", found)

@@ -19,14 +19,20 @@ type restoreState struct {
 	// Taken: AWS said that the id is taken, so something has it.
 	Taken bool `json:"t,omitempty"`
 	// Creating: it was seen being made. Good counts the looks that found it available.
-	Creating bool      `json:"c,omitempty"`
-	Good     int       `json:"g,omitempty"`
-	Lost     time.Time `json:"l,omitzero"`
+	Creating bool `json:"c,omitempty"`
+	Good     int  `json:"g,omitempty"`
+	// Armed: the call was ready to be sent at some time. Tried: it was perhaps sent, and what became of it was not found.
+	Armed bool `json:"a,omitempty"`
+	Tried bool `json:"tr,omitempty"`
+	// Lost is since when the snapshot, or later what was made, has not been seen; Unseen since when a member of the new group has not.
+	Lost   time.Time `json:"l,omitzero"`
+	Unseen time.Time `json:"u,omitzero"`
 }
 
 // StartRestore makes the Operation that restores a snapshot to a new replication group or a new single cluster; never into one that exists.
 // Spec.Options must be RestoreOptions. The new group or cluster is listed in Made, and where it answers in Endpoints: the configuration
-// endpoint with cluster mode enabled, primary and reader without, the node's for a cluster. It succeeds when AWS says that it is available.
+// endpoint with cluster mode enabled, primary and reader without, the node's for a cluster. It succeeds when AWS says that it is available and not
+// more exposed than asked for: encryption, cluster mode, security groups and subnet group, as far as the service tells them.
 func (s *Strategy) StartRestore(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := s.begin(backup.ActionRestore, point, spec, TypeSnapshot)
 	if err != nil {
@@ -69,7 +75,9 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awselasticache.Client, op
 			}
 			return s.adoptTarget(ctx, c, op, st, x)
 		case backup.Settle:
+			st.Tried = true
 			op.Settle(stageSettle)
+			return op, op.SetState(st)
 		}
 		return op, nil
 	case stageSettle:
@@ -82,9 +90,19 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awselasticache.Client, op
 
 // lookRestore looks at the snapshot and at the id, and arms the create call.
 func (s *Strategy) lookRestore(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	if st.Armed {
+		// An earlier send may have worked after all, and then what it made is there, whatever became of the snapshot.
+		x, err := s.restored(ctx, c, op.Ref, st.Options)
+		if err != nil {
+			return op, err
+		}
+		if x != nil {
+			return s.adoptTarget(ctx, c, op, st, x)
+		}
+	}
 	x, tags, readable, err := s.point(ctx, c, op.Ref)
 	if err != nil {
-		return op, err
+		return misplaced(op, !st.Armed, err)
 	}
 	if x == nil {
 		if s.lost(&st.Lost) {
@@ -125,6 +143,7 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awselasticache.Client, op
 	if taken != nil {
 		return s.adoptTarget(ctx, c, op, st, taken)
 	}
+	st.Armed = true
 	if err := op.SetState(st); err != nil {
 		return op, err
 	}
@@ -167,7 +186,7 @@ func (s *Strategy) createTarget(ctx context.Context, c *awselasticache.Client, o
 	if err != nil {
 		switch table.Classify(err).AWSCode {
 		case codeGroupExists, codeClusterExists:
-			st.Taken = true
+			st.Taken, st.Tried = true, true
 			op.Settle(stageSettle)
 			return op, op.SetState(st)
 		}
@@ -229,7 +248,7 @@ func (s *Strategy) adoptTarget(ctx context.Context, c *awselasticache.Client, op
 		s.waitSettling(&op)
 		return op, nil
 	}
-	if tags[backup.TagToken] != op.ID || tags[backup.TagSource] != op.Ref.String() {
+	if tags[backup.TagToken] != op.ID || tags[backup.TagSource] != op.Ref.Tag() {
 		op.Fail(failure(op, "restore", backup.ErrConflict, "choose another RestoreOptions.ID; nothing that exists is ever overwritten",
 			"%s exists and was not made by this work", st.Options.ref(op.Ref)))
 		return op, nil

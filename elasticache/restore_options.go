@@ -1,6 +1,7 @@
 package elasticache
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,7 +32,7 @@ type RestoreOptions struct {
 	// SecurityGroups are the VPC security groups, at least one: AWS would otherwise take the VPC's default group, which may be open to more
 	// than the source was.
 	SecurityGroups []string
-	// SubnetGroup is the cache subnet group; empty means AWS's "default".
+	// SubnetGroup is the cache subnet group; empty means AWS's "default". TransitEncryption needs it.
 	SubnetGroup string
 	// NodeType is such as "cache.r7g.large". A snapshot with data tiering (r6gd) needs an r6gd type.
 	NodeType string
@@ -46,7 +47,8 @@ type RestoreOptions struct {
 	AutoMinorVersionUpgrade *bool
 	// Engine is "redis" or "valkey". Another than the snapshot's is refused with ErrUnsupported; it is here for programs that want to be sure.
 	Engine string
-	// EngineVersion may be the snapshot's or a later one.
+	// EngineVersion may be the snapshot's or a later one. From Redis OSS 6 on only major and minor are sent, such as "7.0" for "7.0.7", because
+	// AWS chooses the patch itself and refuses to be told.
 	EngineVersion string
 	// Description is the new group's, at most 255 bytes; empty says of which snapshot it is.
 	Description string
@@ -63,7 +65,8 @@ type RestoreOptions struct {
 	// not to. KMSKeyID is the key's ARN, empty for AWS's own. They are settings of groups.
 	AtRestUnencrypted bool
 	KMSKeyID          string
-	// TransitEncryption has clients connect with TLS. A snapshot does not tell whether its source did.
+	// TransitEncryption has clients connect with TLS; it needs SubnetGroup. A snapshot does not tell whether its source did. Source:
+	// ElastiCache API, CreateReplicationGroup.
 	TransitEncryption bool
 	// UserGroups are the user groups (access control) of a new group, at most one as AWS stands; they need TransitEncryption.
 	UserGroups []string
@@ -93,9 +96,12 @@ func (o RestoreOptions) valid(r backup.Ref) error {
 	if len(o.SecurityGroups) == 0 {
 		return bad("name at least one security group; AWS would take the VPC's default group", "no security groups")
 	}
-	for _, g := range o.SecurityGroups {
-		if !strings.HasPrefix(g, "sg-") || strings.Trim(g[3:], "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(g) < 4 {
-			return bad("use ids such as sg-0123456789abcdef0", "%q is not the id of a security group", g)
+	for i, g := range o.SecurityGroups {
+		if !securityGroup(g) {
+			return bad("use ids such as sg-0123456789abcdef0", "%.300q is not the id of a security group", g)
+		}
+		if slices.Contains(o.SecurityGroups[:i], g) {
+			return bad("name each security group once", "the security group %s is named twice", g)
 		}
 	}
 	for _, z := range o.Zones {
@@ -104,8 +110,8 @@ func (o RestoreOptions) valid(r backup.Ref) error {
 		}
 	}
 	if o.KMSKeyID != "" {
-		if err := policy.ValidateKMSKeyARN(o.KMSKeyID); err != nil {
-			return bad("give the key's ARN", "%w", err)
+		if err := validKey(backup.ActionRestore, r, o.KMSKeyID); err != nil {
+			return err
 		}
 	}
 	group := o.NodeGroups != 0 || o.ReplicasPerNodeGroup != nil || o.ClusterMode != nil || o.MultiAZ || o.KMSKeyID != "" || o.AtRestUnencrypted || len(o.UserGroups) > 0
@@ -122,6 +128,10 @@ func (o RestoreOptions) valid(r backup.Ref) error {
 		return bad("enable cluster mode, or leave NodeGroups out", "%d node groups without cluster mode", o.NodeGroups)
 	case o.KMSKeyID != "" && o.AtRestUnencrypted:
 		return bad("leave one of them out", "a KMS key for disks that are not to be encrypted")
+	case o.MultiAZ && o.ReplicasPerNodeGroup != nil && *o.ReplicasPerNodeGroup == 0:
+		return bad("set ReplicasPerNodeGroup to at least 1", "MultiAZ without a replica")
+	case o.TransitEncryption && o.SubnetGroup == "":
+		return bad("set SubnetGroup; AWS asks for it with encryption in transit", "TransitEncryption without a SubnetGroup")
 	case len(o.UserGroups) > 0 && !o.TransitEncryption:
 		return bad("set TransitEncryption", "user groups without encryption in transit")
 	case o.NodeType != "" && !strings.HasPrefix(o.NodeType, "cache."):
@@ -169,6 +179,7 @@ func (o RestoreOptions) settle(r backup.Ref, x *ectypes.Snapshot, tags map[strin
 	if o.EngineVersion == "" {
 		o.EngineVersion = aws.ToString(x.EngineVersion)
 	}
+	o.EngineVersion = withoutPatch(engine, o.EngineVersion)
 	tiered := x.DataTiering == ectypes.DataTieringStatusEnabled
 	switch {
 	case tiered && !isTiered(o.NodeType):
@@ -205,6 +216,26 @@ func (o RestoreOptions) settle(r backup.Ref, x *ectypes.Snapshot, tags map[strin
 		return no("restore to fewer node groups or replicas", "%d nodes are more than the 90 of a group", o.NodeGroups*(*o.ReplicasPerNodeGroup+1))
 	}
 	return o, nil
+}
+
+// securityGroup tells whether an id can be that of a security group. Source: EC2 API, SecurityGroup; those of EC2 are sg- and 8 or 17
+// hexadecimal digits, but nothing promises that.
+func securityGroup(id string) bool {
+	rest, ok := strings.CutPrefix(id, "sg-")
+	return ok && len(id) <= 255 && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && strings.Trim(rest, "-") == rest && rest != ""
+}
+
+// withoutPatch gives the version as a create call takes it: from Redis OSS 6 on only major and minor, although AWS tells a snapshot's version
+// with its patch. AWS refuses others with "Specific version selection is not allowed for '7.0.7', please use '7.0'". That it does so for Valkey,
+// whose versions follow on, is inferred. Source: ElastiCache User Guide, "Engine versions and upgrading"; public reports, such as
+// hashicorp/terraform-provider-aws#32252 and crossplane-contrib/provider-aws#1617.
+func withoutPatch(engine, version string) string {
+	parts := strings.Split(version, ".")
+	major, err := strconv.Atoi(parts[0])
+	if len(parts) < 3 || err != nil || engine != "valkey" && major < 6 {
+		return version
+	}
+	return parts[0] + "." + parts[1]
 }
 
 func isTiered(nodeType string) bool { return strings.HasPrefix(nodeType, "cache.r6gd.") }

@@ -16,6 +16,10 @@ type made struct {
 	endpoints   []backup.Endpoint
 	// whole tells that all endpoints are known and all node groups available.
 	whole bool
+	// transit is nil where the service does not tell it. cluster or group is what AWS says of it.
+	transit *bool
+	cluster *ectypes.CacheCluster
+	group   *ectypes.ReplicationGroup
 }
 
 func (o RestoreOptions) ref(r backup.Ref) backup.Ref {
@@ -32,7 +36,7 @@ func (s *Strategy) restored(ctx context.Context, c *awselasticache.Client, r bac
 		if x == nil || err != nil {
 			return nil, err
 		}
-		m := &made{arn: arn(x.ARN, r, "cluster", o.ID), status: word(x.CacheClusterStatus)}
+		m := &made{arn: arn(x.ARN, r, "cluster", o.ID), status: word(x.CacheClusterStatus), transit: x.TransitEncryptionEnabled, cluster: x}
 		for _, n := range x.CacheNodes {
 			m.add(o.ID, "node", n.Endpoint)
 		}
@@ -43,7 +47,7 @@ func (s *Strategy) restored(ctx context.Context, c *awselasticache.Client, r bac
 	if g == nil || err != nil {
 		return nil, err
 	}
-	m := &made{arn: arn(g.ARN, r, "replicationgroup", o.ID), status: word(g.Status)}
+	m := &made{arn: arn(g.ARN, r, "replicationgroup", o.ID), status: word(g.Status), transit: g.TransitEncryptionEnabled, group: g}
 	m.whole = len(g.NodeGroups) > 0
 	for _, n := range g.NodeGroups {
 		m.whole = m.whole && (n.Status == nil || word(n.Status) == "available")

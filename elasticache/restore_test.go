@@ -56,7 +56,7 @@ func TestRestoreShapes(t *testing.T) {
 		want string
 	}{
 		{"a cluster", "s-one", elasticache.RestoreOptions{}, "cluster; node:6379"},
-		{"a cluster with settings", "s-one", elasticache.RestoreOptions{Port: 7000, NodeType: "cache.r7g.large", Zones: []string{region + "b"}, TransitEncryption: true, EngineVersion: "7.2"},
+		{"a cluster with settings", "s-one", elasticache.RestoreOptions{Port: 7000, NodeType: "cache.r7g.large", Zones: []string{region + "b"}, TransitEncryption: true, SubnetGroup: "default", EngineVersion: "7.2"},
 			"cluster; node:7000"},
 		{"a cluster as a group", "s-one", elasticache.RestoreOptions{As: elasticache.AsGroup}, "group off 1x1; primary:6379 reader:6379"},
 		{"a group by its tag", "s-sessions", elasticache.RestoreOptions{ReplicasPerNodeGroup: &two, MultiAZ: true}, "group off 1x3; primary:6379 reader:6379"},
@@ -175,7 +175,7 @@ func TestRestoreRefusals(t *testing.T) {
 
 func TestStartRestoreRefusals(t *testing.T) {
 	b := newBed(t)
-	no := false
+	no, yes := false, true
 	good := func(edit func(o *elasticache.RestoreOptions)) backup.Options {
 		o := elasticache.RestoreOptions{ID: "new", SecurityGroups: []string{"sg-1"}}
 		edit(&o)
@@ -192,6 +192,17 @@ func TestStartRestoreRefusals(t *testing.T) {
 		{"long id", good(func(o *elasticache.RestoreOptions) { o.ID = strings.Repeat("a", 51) })},
 		{"as", good(func(o *elasticache.RestoreOptions) { o.As = "cache" })},
 		{"no security groups", good(func(o *elasticache.RestoreOptions) { o.SecurityGroups = nil })},
+		{"a security group of no name", good(func(o *elasticache.RestoreOptions) { o.SecurityGroups = []string{"sg-"} })},
+		{"a security group of hyphens", good(func(o *elasticache.RestoreOptions) { o.SecurityGroups = []string{"sg--1"} })},
+		{"long security group", good(func(o *elasticache.RestoreOptions) { o.SecurityGroups = []string{"sg-" + strings.Repeat("1", 253)} })},
+		{"a security group twice", good(func(o *elasticache.RestoreOptions) { o.SecurityGroups = []string{"sg-1", "sg-2", "sg-1"} })},
+		{"multi-AZ without a replica", good(func(o *elasticache.RestoreOptions) {
+			o.MultiAZ, o.ClusterMode, o.ReplicasPerNodeGroup = true, &yes, aws.Int32(0)
+		})},
+		{"TLS without subnets", good(func(o *elasticache.RestoreOptions) { o.TransitEncryption = true })},
+		{"a key of another Region", good(func(o *elasticache.RestoreOptions) {
+			o.KMSKeyID = "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555"
+		})},
 		{"bad security group", good(func(o *elasticache.RestoreOptions) { o.SecurityGroups = []string{"default"} })},
 		{"zone", good(func(o *elasticache.RestoreOptions) { o.Zones = []string{"us-east-1a"} })},
 		{"key", good(func(o *elasticache.RestoreOptions) { o.KMSKeyID = "k" })},
@@ -350,8 +361,8 @@ func TestRestoreAdoptsWhatItDidNotSee(t *testing.T) {
 			twin := op
 			b.succeeded(b.run(op))
 			// The twin's look before it sends sees nothing, and AWS says that the id is taken.
-			b.world.Inject(awssim.Fault{Operation: "DescribeReplicationGroups", Kind: awssim.FaultBlind, Back: 100 * time.Hour})
-			b.world.Inject(awssim.Fault{Operation: "DescribeCacheClusters", Kind: awssim.FaultBlind, Back: 100 * time.Hour})
+			operation := map[string]string{"s-one": "DescribeCacheClusters", "s-orders": "DescribeReplicationGroups"}[name]
+			b.world.Inject(awssim.Fault{Operation: operation, Kind: awssim.FaultBlind, Back: 100 * time.Hour})
 			looks := 0
 			twin = b.run(twin, func(op backup.Operation) {
 				if op.Stage == "wait" {
@@ -416,6 +427,28 @@ func TestRestoreWithSomebodyElse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a call made that was perhaps sent appears after the settle window, and the snapshot is gone by then.
+func TestRestoreLooksForWhatItMadeFirst(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.sources()
+		b.world.SetLag(8 * time.Minute)
+		b.world.Inject(awssim.Fault{Operation: "CreateCacheCluster", Kind: awssim.FaultLostReply})
+		settled, gone := false, false
+		op := b.run(b.startRestore(snapshot("s-one"), elasticache.RestoreOptions{ID: "new"}), func(op backup.Operation) {
+			settled = settled || op.Stage == "settle"
+			if settled && !gone && op.Stage == "look" {
+				gone = true
+				b.ok(b.sim.Vanish(b.world, account, region, "s-one"))
+				time.Sleep(3 * time.Minute)
+			}
+		})
+		b.succeeded(op)
+		if !gone || len(op.Made) != 1 {
+			t.Errorf("gone %v, made %v", gone, op.Made)
+		}
+	})
 }
 
 func TestRestoreLooksOnceWithoutAStore(t *testing.T) {

@@ -2,6 +2,7 @@ package elasticache
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
@@ -65,7 +66,24 @@ func (s *Strategy) watchTarget(ctx context.Context, c *awselasticache.Client, op
 		op.Fail(failure(op, "restore", backup.ErrConflict, "look at what is listed in Made", "%s is not provably what was made for this work: its tags were changed, or it was deleted and another has its id", target))
 		return op, nil
 	}
+	bad, unseen, err := s.exposure(ctx, c, op.Ref, st.Options, x)
+	if err != nil {
+		return op, err
+	}
+	if len(bad) == 0 && unseen != "" {
+		if !s.lost(&st.Unseen) {
+			return again()
+		}
+		op.Find(backup.Finding{ID: "elasticache.unseen-member", Severity: backup.SeverityWarning, Ref: target,
+			Message: "the member " + unseen + " can not be seen, so that its security groups and subnets could not be compared with what was asked for",
+			Remedy:  "look at it before it is used"})
+	}
 	op.Endpoints = x.endpoints
+	if len(bad) > 0 {
+		op.Fail(failure(op, "restore", backup.ErrFailed, "somebody changed it, or ElastiCache did: modify or delete what is listed in Made before it is used",
+			"%s is not as it was asked for: %s", target, strings.Join(bad, "; ")))
+		return op, nil
+	}
 	op.Succeed()
 	return op, nil
 }

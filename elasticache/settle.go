@@ -81,7 +81,7 @@ func (s *Strategy) adopt(ctx context.Context, c *awselasticache.Client, op backu
 func (s *Strategy) foreign(op backup.Operation, st backupState, x *ectypes.Snapshot, tags map[string]string) string {
 	cluster, group := word(x.CacheClusterId), word(x.ReplicationGroupId)
 	switch {
-	case tags[backup.TagSource] != op.Ref.String():
+	case tags[backup.TagSource] != op.Ref.Tag():
 		return "the snapshot " + st.Name + " has the source " + tags[backup.TagSource]
 	case op.Ref.Type == TypeCluster && cluster != op.Ref.ID, op.Ref.Type == TypeReplicationGroup && group != "" && group != op.Ref.ID, cluster+group == "":
 		return "the snapshot " + st.Name + " was taken of something else: " + strings.Join([]string{cluster, group}, " ")

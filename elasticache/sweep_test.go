@@ -100,6 +100,91 @@ func backupFlow(name string, shards int32) sweep.Workflow {
 	}}
 }
 
+// clustersOf gives the single clusters that an Operation made and that exist.
+func (b *bed) clustersOf(op backup.Operation) (made []elasticachesim.ClusterView) {
+	for _, c := range b.sim.Clusters(b.world, account, region) {
+		if c.Tags[backup.TagToken] == op.ID && c.Group == "" {
+			made = append(made, c)
+		}
+	}
+	return made
+}
+
+// sweptCluster has a single cluster, made long ago.
+func sweptCluster(t testing.TB) *bed {
+	b := newBed(t.(*testing.T))
+	b.cluster("one")
+	time.Sleep(4 * time.Hour)
+	return b
+}
+
+func backupClusterFlow() sweep.Workflow {
+	return sweep.Workflow{Name: "elasticache-backup-cluster", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+		b := sweptCluster(t)
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.Start(ctx, cluster("one"), backup.Spec{Token: "tonight", Name: "nightly"})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				if made := b.snapshotsOf(op); op.Phase == backup.PhaseSucceeded && (len(made) != 1 || made[0].Status != "available" || made[0].Cluster != "one") {
+					bad = append(bad, fmt.Sprintf("I3: success with %+v", made))
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				made := b.snapshotsOf(op)
+				if len(made) != 1 {
+					bad = append(bad, fmt.Sprintf("I1: %d snapshots carry the token", len(made)))
+				}
+				for _, s := range made {
+					if !slices.Contains(op.Points, snapshot(s.Name)) {
+						bad = append(bad, "I17: "+s.Name+" is listed nowhere")
+					}
+				}
+				return bad
+			},
+		}
+	}}
+}
+
+func restoreClusterFlow() sweep.Workflow {
+	return sweep.Workflow{Name: "elasticache-restore-cluster", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+		b := sweptCluster(t)
+		point := b.backedUpBy("nightly", cluster("one"))
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.(*elasticache.Strategy).StartRestore(ctx, point, backup.Spec{Token: "tonight",
+					Options: elasticache.RestoreOptions{ID: "one-2", As: elasticache.AsCluster, SubnetGroup: "default", SecurityGroups: []string{"sg-restored"}}})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				if op.Phase != backup.PhaseSucceeded {
+					return nil
+				}
+				made := b.clustersOf(op)
+				if len(made) != 1 || made[0].Status != "available" || len(op.Endpoints) != 1 {
+					return []string{fmt.Sprintf("I3: success with %+v and endpoints %v", made, op.Endpoints)}
+				}
+				if !slices.Equal(made[0].SecurityGroups, []string{"sg-restored"}) {
+					bad = append(bad, fmt.Sprintf("I13: success with the security groups %v", made[0].SecurityGroups))
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				made := b.clustersOf(op)
+				if len(made) != 1 {
+					bad = append(bad, fmt.Sprintf("I1: %d clusters carry the token", len(made)))
+				}
+				for _, c := range made {
+					if !slices.Contains(op.Made, cluster(c.ID)) {
+						bad = append(bad, "I17: "+c.ID+" is listed nowhere")
+					}
+				}
+				return bad
+			},
+		}
+	}}
+}
+
 func (b *bed) groupNamed(id string) elasticachesim.GroupView {
 	for _, g := range b.sim.Groups(b.world, account, region) {
 		if g.ID == id {
@@ -181,7 +266,9 @@ func workflows() []sweep.Workflow {
 	return []sweep.Workflow{
 		backupFlow("elasticache-backup-replica", 0),
 		backupFlow("elasticache-backup-group", 3),
+		backupClusterFlow(),
 		restoreFlow(),
+		restoreClusterFlow(),
 		deleteFlow(),
 	}
 }
@@ -201,6 +288,26 @@ func TestSweepPairs(t *testing.T) {
 	}
 	for _, w := range workflows() {
 		t.Run(w.Name, func(t *testing.T) { sweep.Pairs(t, w, *pairs).Check(t) })
+	}
+}
+
+// The control: a Strategy that takes the first glance at something new for the truth is found out. If it were not, the sweep would be blind.
+// (With the SDK's default retryer, the control of other services, ElastiCache makes nothing twice: the names are unique.)
+func TestSweepControlNoSettling(t *testing.T) {
+	w := backupClusterFlow()
+	w.Name = "elasticache-backup-control"
+	setup := w.Setup
+	w.Setup = func(t testing.TB, ctx context.Context) sweep.Subject {
+		s := setup(t, ctx)
+		s.Strategy = func(cfg aws.Config) backup.Strategy {
+			return elasticache.NewFromConfig(cfg, func(o *elasticache.Options) { o.Settle = 1 })
+		}
+		return s
+	}
+	if res := sweep.Control(t, w); len(res.Violations) == 0 {
+		t.Error("a strategy that does not settle passed every run")
+	} else {
+		t.Logf("found, as it must: %s", res.Violations[0])
 	}
 }
 

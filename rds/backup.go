@@ -21,6 +21,7 @@ const (
 	stageSettle   = "settle"   // the create call was perhaps made; its result is looked for
 	stagePark     = "park"     // a state that passes is in the way
 	stageWait     = "wait"     // what was made is not ready
+	stageStop     = "stop"     // canceled before anything was changed; of all actions
 )
 
 // patience is how long an instance that must exist may be absent before that is believed.
@@ -32,9 +33,11 @@ type backupState struct {
 	Name string `json:"n"`
 	// Resource is the DbiResourceId of the instance that was looked at: another instance may get its identifier, but never this.
 	Resource string `json:"r,omitempty"`
-	// Armed counts the times that the create call was armed.
+	// Armed counts the times that the create call was armed, but for those that surely had no effect.
 	Armed int `json:"a,omitempty"`
-	// Lost is since when the snapshot has not been seen.
+	// Taken tells that RDS refused the name, and that nothing was seen yet that is about to give it up.
+	Taken bool `json:"t,omitempty"`
+	// Lost is since when the instance, or later the snapshot, has not been seen.
 	Lost time.Time `json:"l,omitzero"`
 }
 
@@ -53,7 +56,7 @@ func (s *Strategy) stepBackup(ctx context.Context, c *awsrds.Client, op backup.O
 		case backup.Send:
 			return s.create(ctx, c, op, st)
 		case backup.LookOnce:
-			if next, ok, err := s.adopt(ctx, c, op, st); ok || err != nil {
+			if next, ok, err := s.adopt(ctx, c, op, &st); ok || err != nil {
 				return next, err
 			}
 			return s.create(ctx, c, op, st)
@@ -62,11 +65,14 @@ func (s *Strategy) stepBackup(ctx context.Context, c *awsrds.Client, op backup.O
 		}
 		return op, nil
 	case stageSettle:
-		next, ok, err := s.adopt(ctx, c, op, st)
+		next, ok, err := s.adopt(ctx, c, op, &st)
 		if ok || err != nil {
 			return next, err
 		}
-		return s.unsettled(op, stageDescribe), nil
+		if err := op.SetState(st); err != nil {
+			return op, err
+		}
+		return s.unsettled(op, stageDescribe, st.Taken, Snapshot(op.Ref.Account, op.Ref.Region, st.Name), "Spec.Name"), nil
 	case stageWait:
 		return s.watch(ctx, c, op, st)
 	}
@@ -84,44 +90,63 @@ func (s *Strategy) parked(op backup.Operation, to string) backup.Operation {
 }
 
 // unsettled is where an Operation goes that has not found the result of a call that was perhaps sent: it looks again, until the window has
-// passed and the work is begun anew.
-func (s *Strategy) unsettled(op backup.Operation, to string) backup.Operation {
+// passed and the work is begun anew. That ends in a conflict where RDS said that the name is taken: it would only say so again. option is what
+// chooses the name.
+func (s *Strategy) unsettled(op backup.Operation, to string, taken bool, name backup.Ref, option string) backup.Operation {
 	waited := time.Since(op.Since)
 	if left := s.opts.Settle - waited; left > 0 {
 		op.PollIn(min(max(waited/20, s.opts.PollMin), s.opts.PollMax, left))
+		return op
+	}
+	if taken {
+		op.Fail(failure(op, backup.ErrConflict, "look for what has the name, and at its tag "+backup.TagToken+": with "+op.ID+" this operation made it; otherwise choose another "+option,
+			"the name %s is taken by something that can not be seen", name.ID))
 		return op
 	}
 	op.To(to, "")
 	return op
 }
 
+// freed waits until what is going away has given up the name. The answer is false while the Operation looks for what it perhaps sent: that is
+// looked for until the settle window is over.
+func (s *Strategy) freed(op backup.Operation, name backup.Ref) (backup.Operation, bool) {
+	op.Find(backup.Finding{ID: "rds.name-being-freed", Severity: backup.SeverityInfo, Ref: name, Message: "what has the name is being deleted; that is waited for"})
+	if op.Settling {
+		return op, false
+	}
+	op.To(stagePark, "")
+	op.PollIn(s.opts.Park)
+	return op, true
+}
+
 // describe looks at the instance and arms the create call, or waits until the instance can be backed up.
 func (s *Strategy) describe(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState) (backup.Operation, error) {
 	if st.Armed > 0 {
 		// An earlier send may have worked after all, and then the snapshot is there, whatever became of the instance.
-		if next, ok, err := s.adopt(ctx, c, op, st); ok || err != nil {
+		if next, ok, err := s.adopt(ctx, c, op, &st); ok || err != nil {
 			return next, err
 		}
 	}
 	x, err := s.instance(ctx, c, op.Ref, op.Ref.ID)
 	if err != nil {
-		return settleFor(op, err)
+		return notLooked(op, st.Armed, err)
 	}
-	if x == nil && time.Since(op.Since) < min(patience, s.opts.Settle) {
-		// One look that does not find it proves nothing: it may be new.
+	if x == nil && missedFor(&st.Lost) < min(patience, s.opts.Settle) {
+		// One look that does not find it proves nothing: it may be new, or the answer an old one.
 		op.PollIn(s.opts.PollMin)
-		return op, nil
+		return op, op.SetState(st)
 	}
 	if refused := mayBackUp(op, x); refused != nil {
 		op.Fail(refused)
 		return op, nil
 	}
+	st.Lost = time.Time{}
 	word := aws.ToString(x.DBInstanceStatus)
 	if instanceStateOf(word) != instanceReady {
 		op.Find(notYet(op.Ref, word))
 		op.To(stagePark, "")
 		op.PollIn(s.opts.Park)
-		return op, nil
+		return op, op.SetState(st)
 	}
 	st.Resource = aws.ToString(x.DbiResourceId)
 	st.Armed++
@@ -132,9 +157,10 @@ func (s *Strategy) describe(ctx context.Context, c *awsrds.Client, op backup.Ope
 	return op, nil
 }
 
-// settleFor ends the Operation with an error of looking that looking again will not mend, and gives any other back.
-func settleFor(op backup.Operation, err error) (backup.Operation, error) {
-	if backup.CodeOf(err) == backup.ErrInvalid {
+// notLooked ends an Operation that never armed a call with an error of looking that looking again will not mend, and gives any other back. Where
+// a call was armed, what it made is perhaps there: a wrong configuration can be mended, and then it is found.
+func notLooked(op backup.Operation, armed int, err error) (backup.Operation, error) {
+	if armed == 0 && backup.CodeOf(err) == backup.ErrInvalid {
 		op.Fail(err)
 		return op, nil
 	}
@@ -170,16 +196,22 @@ func (s *Strategy) create(ctx context.Context, c *awsrds.Client, op backup.Opera
 	out, err := c.CreateDBSnapshot(ctx, &awsrds.CreateDBSnapshotInput{DBInstanceIdentifier: &op.Ref.ID, DBSnapshotIdentifier: &st.Name,
 		Tags: tagList(op.OwnTags(op.Ref))}, s.sending)
 	if err != nil {
-		return s.refused(op, err, "DBSnapshotAlreadyExists")
+		next, err := s.refused(op, err, "DBSnapshotAlreadyExists", &st.Armed, &st.Taken)
+		if err != nil {
+			return next, err
+		}
+		return next, next.SetState(st)
 	}
 	return s.took(op, st, out.DBSnapshot)
 }
 
-// refused handles the error of a create call. taken is the code that says that the name is taken, perhaps by what an earlier send made.
-func (s *Strategy) refused(op backup.Operation, err error, taken string) (backup.Operation, error) {
+// refused handles the error of a create call. code is the one that says that the name is taken, perhaps by what an earlier send made; armed and
+// taken are the State's.
+func (s *Strategy) refused(op backup.Operation, err error, code string, armed *int, taken *bool) (backup.Operation, error) {
 	v := table.Classify(err)
 	failed := v.Error(Kind, op.Next, op.Ref, err)
-	if v.AWSCode == taken {
+	if v.AWSCode == code {
+		*taken = true
 		op.Find(backup.Finding{ID: "rds.name-taken", Severity: backup.SeverityInfo, Ref: op.Ref, Message: failed.Error(),
 			Remedy: "what has the name is looked for, and adopted if this operation made it"})
 		op.Settle(stageSettle)
@@ -189,6 +221,9 @@ func (s *Strategy) refused(op backup.Operation, err error, taken string) (backup
 	case awscall.NotApplied:
 		op.Unsent()
 	case awscall.NotYet:
+		if op.Intent() == backup.Send {
+			*armed-- // this was the only call since it was armed, and it had no effect
+		}
 		op.Find(backup.Finding{ID: "rds.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: v.AWSCode, Remedy: v.Hint})
 		op.To(stagePark, "")
 		op.PollIn(s.opts.Park)
@@ -201,22 +236,23 @@ func (s *Strategy) refused(op backup.Operation, err error, taken string) (backup
 }
 
 // adopt takes over the snapshot of the Operation's name if it is provably this Operation's. Anything else of the name ends the Operation:
-// nothing is made over it. The answer is false while none is visible, or one that is going away.
-func (s *Strategy) adopt(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState) (backup.Operation, bool, error) {
+// nothing is made over it; one that is going away is waited for. The answer is false while none is visible.
+func (s *Strategy) adopt(ctx context.Context, c *awsrds.Client, op backup.Operation, st *backupState) (backup.Operation, bool, error) {
 	x, err := s.snapshot(ctx, c, op.Ref, st.Name)
-	if err != nil {
-		next, err := settleFor(op, err)
-		return next, err == nil, err
+	if x == nil || err != nil {
+		return op, false, err
 	}
-	if x == nil || going(x) && !ours(op, x.TagList) {
-		return op, false, nil
+	if going(x) && !ours(op, x.TagList) {
+		st.Taken = false
+		next, ok := s.freed(op, Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
+		return next, ok, nil
 	}
-	if why := foreign(op, st, x); why != "" {
+	if why := foreign(op, *st, x); why != "" {
 		op.Fail(failure(op, backup.ErrConflict, "choose another Spec.Name, or leave it empty; a snapshot is adopted only if its tags prove that this operation made it",
 			"the snapshot %s %s", st.Name, why))
 		return op, true, nil
 	}
-	next, err := s.took(op, st, x)
+	next, err := s.took(op, *st, x)
 	return next, err == nil, err
 }
 

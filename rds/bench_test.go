@@ -113,6 +113,11 @@ func (b *bench) snap(instance, id string, tags map[string]string) error {
 	return err
 }
 
+// proof are the tags that a snapshot of "orders" made for an owner has.
+func (b *bench) proof(owner string) map[string]string {
+	return map[string]string{backup.TagOwner: owner, backup.TagToken: "op-other", backup.TagSource: b.orders.String()}
+}
+
 func (b *bench) remove(id string) {
 	b.t.Helper()
 	_, err := b.client.DeleteDBSnapshot(b.ctx, &awsrds.DeleteDBSnapshotInput{DBSnapshotIdentifier: &id})

@@ -14,7 +14,8 @@ import (
 
 // DeleteOptions are the settings of a deletion.
 type DeleteOptions struct {
-	// AllowForeign also deletes a snapshot whose owner tag is not Spec.Owner, or that has none.
+	// AllowForeign also deletes a snapshot that the library can not have made for Spec.Owner: one whose tags name another owner, or none, or
+	// were copied from somewhere else.
 	AllowForeign bool
 }
 
@@ -36,6 +37,8 @@ type deleteState struct {
 	Seen     bool      `json:"s,omitempty"`
 	Created  time.Time `json:"c,omitzero"`
 	Resource string    `json:"r,omitempty"`
+	// Armed counts the times that the call was armed, but for those that surely had no effect.
+	Armed int `json:"n,omitempty"`
 	// Accepted tells that RDS has accepted the deletion, or has said that there is nothing to delete.
 	Accepted bool `json:"a,omitempty"`
 	// Lost is since when nothing was found.
@@ -75,21 +78,32 @@ func notManual(op backup.Operation, kind string) error {
 	return failure(op, backup.ErrUnsupported, hint, "the snapshot is of type %s; only manual ones can be deleted", kind)
 }
 
-// mayDelete says why a snapshot must not be deleted, or nothing.
+// mayDelete says why a snapshot must not be deleted, or nothing. The owner's tag alone proves nothing, because RDS copies tags: from a snapshot
+// that is restored or copied, and from an instance with CopyTagsToSnapshot to the snapshots that anybody makes of it. What the library made names
+// its own instance as the source.
 func mayDelete(op backup.Operation, st deleteState, x *rdstypes.DBSnapshot) error {
 	if kind := aws.ToString(x.SnapshotType); kind != typeManual {
 		return notManual(op, kind)
 	}
-	if owner := tagMap(x.TagList)[backup.TagOwner]; owner != op.Owner && !st.AllowForeign {
+	if st.AllowForeign {
+		return nil
+	}
+	tags := tagMap(x.TagList)
+	if owner := tags[backup.TagOwner]; owner != op.Owner {
 		return failure(op, backup.ErrConflict, "set Spec.Owner to the owner, or DeleteOptions.AllowForeign if it is really yours to delete",
 			"the snapshot has the owner %q and not %q", owner, op.Owner)
+	}
+	source := Instance(op.Ref.Account, op.Ref.Region, aws.ToString(x.DBInstanceIdentifier))
+	if tags[backup.TagToken] == "" || tags[backup.TagSource] != source.Tag() {
+		return failure(op, backup.ErrConflict, "its tags were copied, from an instance or another snapshot: set DeleteOptions.AllowForeign if it is really yours to delete",
+			"the snapshot carries tags of this library that do not fit it: its instance is %s, its tag %s is %q", source.ID, backup.TagSource, tags[backup.TagSource])
 	}
 	return nil
 }
 
 // same tells whether a snapshot is the one that was looked at first.
 func (st deleteState) same(x *rdstypes.DBSnapshot) bool {
-	return aws.ToTime(x.SnapshotCreateTime).Equal(st.Created) && aws.ToString(x.DbiResourceId) == st.Resource
+	return sameSnapshot(x, st.Created, st.Resource)
 }
 
 func (s *Strategy) stepDelete(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
@@ -117,7 +131,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsrds.Client, op backup.O
 func (s *Strategy) lookDelete(ctx context.Context, c *awsrds.Client, op backup.Operation, st deleteState) (backup.Operation, error) {
 	x, err := s.snapshot(ctx, c, op.Ref, op.Ref.ID)
 	if err != nil {
-		return settleFor(op, err)
+		return notLooked(op, st.Armed, err)
 	}
 	if x == nil {
 		return s.missing(op, st)
@@ -126,6 +140,7 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsrds.Client, op backup.O
 		return s.replaced(op), nil
 	}
 	if refused := mayDelete(op, st, x); refused != nil {
+		op.AddPoint(op.Ref)
 		op.Fail(refused)
 		return op, nil
 	}
@@ -140,16 +155,19 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsrds.Client, op backup.O
 		return op, nil
 	}
 	st.Seen, st.Created, st.Resource, st.Lost = true, aws.ToTime(x.SnapshotCreateTime), aws.ToString(x.DbiResourceId), time.Time{}
-	if err := op.SetState(st); err != nil {
-		return op, err
-	}
 	if good == backup.StatusDeleting {
 		op.To(stageGone, "")
 		s.wait(&op)
-		return op, nil
+		return op, op.SetState(st)
 	}
+	return st.arm(op)
+}
+
+// arm names the call for the coming Step.
+func (st deleteState) arm(op backup.Operation) (backup.Operation, error) {
+	st.Armed++
 	op.To(stageDelete, "DeleteDBSnapshot")
-	return op, nil
+	return op, op.SetState(st)
 }
 
 // missing is what a snapshot that is not visible means: nothing at first. When that has lasted, it is gone if it was seen before, and was
@@ -190,6 +208,7 @@ func (s *Strategy) delete(ctx context.Context, c *awsrds.Client, op backup.Opera
 		return s.replaced(op), nil
 	}
 	if refused := mayDelete(op, st, x); refused != nil {
+		op.AddPoint(op.Ref)
 		op.Fail(refused)
 		return op, nil
 	}
@@ -209,9 +228,12 @@ func (s *Strategy) delete(ctx context.Context, c *awsrds.Client, op backup.Opera
 				op.Fail(failure(op, backup.ErrUnsupported, "RDS does not delete it in this state; ask AWS Support", "the snapshot is %s: %w", aws.ToString(x.Status), err))
 				return op, nil
 			}
+			if op.Intent() == backup.Send {
+				st.Armed--
+			}
 			op.To(stagePark, "")
 			op.PollIn(s.opts.Park)
-			return op, nil
+			return op, op.SetState(st)
 		case v.Class == awscall.Permanent:
 			op.AddPoint(op.Ref)
 			op.Fail(failed)
@@ -250,10 +272,7 @@ func (s *Strategy) gone(ctx context.Context, c *awsrds.Client, op backup.Operati
 	case !st.Accepted && !going(x), time.Since(op.Since) >= s.opts.Settle:
 		// It is there after all: a listing may lag, but not for so long.
 		st.Lost, st.Accepted = time.Time{}, false
-		if err := op.SetState(st); err != nil {
-			return op, err
-		}
-		op.To(stageDelete, "DeleteDBSnapshot")
+		return st.arm(op)
 	default:
 		s.wait(&op)
 	}

@@ -2,6 +2,7 @@ package rds_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,7 +65,7 @@ func TestDelete(t *testing.T) {
 
 func TestDeleteRefuses(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.must(b.snap("orders", "theirs", map[string]string{backup.TagOwner: "somebody"}))
+		b.must(b.snap("orders", "theirs", b.proof("somebody")))
 		time.Sleep(10 * time.Hour)
 		b.must(b.snap("orders", "untagged", nil))
 		time.Sleep(10 * time.Hour)
@@ -72,8 +73,8 @@ func TestDeleteRefuses(t *testing.T) {
 			r, op := b.startDelete(rds.Snapshot(account, region, id), backup.Spec{})
 			op = b.until(r, op, never)
 			ended(t, op, backup.ErrConflict)
-			if !b.exists(id) {
-				t.Fatalf("%s was deleted", id)
+			if !b.exists(id) || len(op.Points) != 1 {
+				t.Fatalf("%s exists: %v; what remains: %v", id, b.exists(id), op.Points)
 			}
 		}
 		r, op := b.startDelete(rds.Snapshot(account, region, "theirs"), backup.Spec{Token: "as-owner", Owner: "somebody"})
@@ -118,7 +119,7 @@ func TestDeleteChanges(t *testing.T) {
 		"another has the identifier": {func(b *bench) {
 			b.remove("nightly")
 			time.Sleep(10 * time.Minute)
-			b.must(b.snap("orders", "nightly", map[string]string{backup.TagOwner: backup.DefaultOwner}))
+			b.must(b.snap("orders", "nightly", b.proof(backup.DefaultOwner)))
 			time.Sleep(10 * time.Hour)
 		}, backup.ErrConflict, true, 1},
 		"the owner changed": {func(b *bench) {
@@ -150,7 +151,7 @@ func TestDeleteChanges(t *testing.T) {
 				if b.exists("nightly") != tt.exists || b.count("DeleteDBSnapshot") != tt.sends {
 					t.Errorf("exists: %v, %d deletions sent", b.exists("nightly"), b.count("DeleteDBSnapshot"))
 				}
-				if (tt.want == backup.ErrDenied || tt.want == backup.ErrUnsupported) && len(op.Points) != 1 {
+				if listed := tt.want != "" && name != "another has the identifier"; listed && len(op.Points) != 1 {
 					t.Errorf("what remains is not listed: %v", op.Points)
 				}
 			})
@@ -179,7 +180,7 @@ func TestDeleteBlind(t *testing.T) {
 
 func TestDeleteWaitsForTheSnapshot(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.must(b.snap("orders", "fresh", map[string]string{backup.TagOwner: backup.DefaultOwner}))
+		b.must(b.snap("orders", "fresh", b.proof(backup.DefaultOwner)))
 		r, op := b.startDelete(rds.Snapshot(account, region, "fresh"), backup.Spec{})
 		op = b.until(r, op, never)
 		ended(t, op, "")
@@ -241,10 +242,84 @@ func TestMayDelete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	owned := []rdstypes.Tag{{Key: aws.String(backup.TagOwner), Value: aws.String(backup.DefaultOwner)}}
-	for kind, want := range map[string]backup.Code{"manual": "", "automated": backup.ErrUnsupported, "awsbackup": backup.ErrUnsupported, "": backup.ErrUnsupported} {
-		if err := rds.MayDelete(op, &rdstypes.DBSnapshot{SnapshotType: &kind, TagList: owned}); backup.CodeOf(err) != want {
-			t.Errorf("%q: %v", kind, err)
+	source := rds.Instance(account, region, "orders").String()
+	for name, tt := range map[string]struct {
+		kind, instance, owner, token, source string
+		want                                 backup.Code
+	}{
+		"its own":            {"manual", "orders", backup.DefaultOwner, "op-x", source, ""},
+		"automated":          {"automated", "orders", backup.DefaultOwner, "op-x", source, backup.ErrUnsupported},
+		"of AWS Backup":      {"awsbackup", "orders", backup.DefaultOwner, "op-x", source, backup.ErrUnsupported},
+		"without a type":     {"", "orders", backup.DefaultOwner, "op-x", source, backup.ErrUnsupported},
+		"another's":          {"manual", "orders", "somebody", "op-x", source, backup.ErrConflict},
+		"without a token":    {"manual", "orders", backup.DefaultOwner, "", source, backup.ErrConflict},
+		"without a source":   {"manual", "orders", backup.DefaultOwner, "op-x", "", backup.ErrConflict},
+		"of another source":  {"manual", "sales", backup.DefaultOwner, "op-x", source, backup.ErrConflict},
+		"of a restored one":  {"manual", "orders", backup.DefaultOwner, "op-x", rds.Snapshot(account, region, "orders").String(), backup.ErrConflict},
+		"of another account": {"manual", "orders", backup.DefaultOwner, "op-x", rds.Instance(foreign, region, "orders").String(), backup.ErrConflict},
+	} {
+		x := &rdstypes.DBSnapshot{SnapshotType: &tt.kind, DBInstanceIdentifier: &tt.instance}
+		for k, v := range map[string]string{backup.TagOwner: tt.owner, backup.TagToken: tt.token, backup.TagSource: tt.source} {
+			if v != "" {
+				x.TagList = append(x.TagList, rdstypes.Tag{Key: &k, Value: &v})
+			}
 		}
+		if err := rds.MayDelete(op, x); backup.CodeOf(err) != tt.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestCopiedTags has RDS copy the library's tags from a restored instance to somebody's snapshot of it.
+func TestCopiedTags(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		point := b.backedUp("nightly")
+		r, op := b.startRestore(point, func(o *rds.RestoreOptions) { o.CopyTagsToSnapshot = true })
+		op = b.until(r, op, never)
+		ended(t, op, "")
+		b.must(b.snap(op.Made[0].ID, "before-migration", nil))
+		time.Sleep(10 * time.Hour)
+		found := false
+		for _, s := range b.db.Snapshots(b.world, account, region) {
+			found = found || s.ID == "before-migration" && s.Tags[backup.TagOwner] == backup.DefaultOwner && s.Tags[backup.TagToken] == op.ID
+		}
+		if !found {
+			t.Fatal("the tags were not copied: this test tests nothing")
+		}
+		theirs := rds.Snapshot(account, region, "before-migration")
+		r, del := b.startDelete(theirs, backup.Spec{})
+		del = b.until(r, del, never)
+		ended(t, del, backup.ErrConflict)
+		if !b.exists("before-migration") || len(del.Points) != 1 || b.count("DeleteDBSnapshot") != 0 {
+			t.Errorf("exists: %v, points %v", b.exists("before-migration"), del.Points)
+		}
+		r, del = b.startDelete(theirs, backup.Spec{Token: "by-force", Options: rds.DeleteOptions{AllowForeign: true}})
+		ended(t, b.until(r, del, never), "")
+	})
+}
+
+func TestPreflightDelete(t *testing.T) {
+	for word, want := range map[string]struct {
+		severity backup.Severity
+		words    string
+	}{"available": {}, "failed": {backup.SeverityWarning, "tried at once"}, "copying": {backup.SeverityWarning, "waits"}, "polishing": {backup.SeverityWarning, "waits"},
+		"deleting": {backup.SeverityInfo, "already"}} {
+		t.Run(word, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *bench) {
+				point := b.backedUp("nightly")
+				b.db.SetSnapshotStatus(b.world, account, region, "nightly", word, time.Hour)
+				s := b.strategy()
+				op, err := s.StartDelete(b.ctx, point, backup.Spec{Token: "t"})
+				b.must(err)
+				found, err := s.Preflight(b.ctx, op)
+				b.must(err)
+				if want.words == "" && len(found) == 0 {
+					return
+				}
+				if len(found) != 1 || found[0].Severity != want.severity || want.words == "" || !strings.Contains(found[0].Remedy, want.words) {
+					t.Errorf("%+v", found)
+				}
+			})
+		})
 	}
 }

@@ -85,6 +85,11 @@ func failure(op backup.Operation, code backup.Code, hint, format string, args ..
 	return &backup.Error{Op: string(op.Action), Kind: Kind, Ref: op.Ref, Code: code, Err: fmt.Errorf(format, args...), Hint: hint}
 }
 
+// unknownAction is the error of an Operation of an action that the Strategy does not have.
+func unknownAction(op backup.Operation) error {
+	return failure(op, backup.ErrUnsupported, "package rds backs up, restores and deletes", "this strategy has no action %q", op.Action)
+}
+
 // unknownStage is the error of an Operation that this release can not carry on.
 func unknownStage(op backup.Operation) error {
 	return failure(op, backup.ErrInvalid, "the operation was changed, or a newer release wrote it", "unknown stage %q", op.Stage)

@@ -113,7 +113,7 @@ func TestClassify(t *testing.T) {
 		{"KMSKeyNotAccessibleFault", "", backup.ErrDenied, awscall.Permanent},
 		{"ThrottlingException", "Rate exceeded", backup.ErrThrottled, awscall.NotApplied},
 		{"AccessDenied", "", backup.ErrDenied, awscall.Permanent},
-		{"SomethingNew", "", backup.ErrFailed, awscall.Permanent},
+		{"SomethingNew", "", backup.ErrUnavailable, awscall.Ambiguous}, // without the status of an answer it may be anything
 		{"InternalFailure", "", backup.ErrUnavailable, awscall.Ambiguous},
 	} {
 		v := rds.Table.Classify(&smithy.GenericAPIError{Code: tt.code, Message: tt.message})
@@ -146,4 +146,21 @@ func TestWords(t *testing.T) {
 			t.Errorf("%q is %s, want %s", word, got, want)
 		}
 	}
+}
+
+func TestUnknownAction(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		op, err := backup.NewOperation(rds.Kind, backup.ActionExport, b.orders, backup.Spec{Token: "t"})
+		b.must(err)
+		s := b.strategy()
+		if _, err := s.Step(b.ctx, op); !errors.Is(err, backup.ErrUnsupported) {
+			t.Errorf("Step: %v", err)
+		}
+		if _, err := s.Preflight(b.ctx, op); !errors.Is(err, backup.ErrUnsupported) {
+			t.Errorf("Preflight: %v", err)
+		}
+		if _, err := s.Cancel(b.ctx, op); !errors.Is(err, backup.ErrUnsupported) {
+			t.Errorf("Cancel: %v", err)
+		}
+	})
 }

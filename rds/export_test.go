@@ -22,6 +22,9 @@ func Exposure(o RestoreOptions, encrypted bool, x *rdstypes.DBInstance) []string
 	return exposure(restoreState{Options: o, Encrypted: encrypted}, x)
 }
 
+// Point makes the recovery point of a snapshot.
+func Point(r backup.Ref, x *rdstypes.DBSnapshot) backup.RecoveryPoint { return point(r, x) }
+
 // MayDelete says why a snapshot must not be deleted.
 func MayDelete(op backup.Operation, x *rdstypes.DBSnapshot) error {
 	return mayDelete(op, deleteState{}, x)

@@ -134,7 +134,7 @@ func point(r backup.Ref, x *rdstypes.DBSnapshot) backup.RecoveryPoint {
 	return backup.RecoveryPoint{
 		Ref: Snapshot(r.Account, r.Region, aws.ToString(x.DBSnapshotIdentifier)), Source: Instance(r.Account, r.Region, aws.ToString(x.DBInstanceIdentifier)),
 		ARN: aws.ToString(x.DBSnapshotArn), CreatedAt: created(x), Status: st, Percent: int(aws.ToInt32(x.PercentProgress)),
-		Encrypted: aws.ToBool(x.Encrypted), KMSKeyID: aws.ToString(x.KmsKeyId), SizeBytes: int64(aws.ToInt32(x.AllocatedStorage)) * gib,
+		Encrypted: encrypted(x.Encrypted, x.StorageEncryptionType), KMSKeyID: aws.ToString(x.KmsKeyId), SizeBytes: int64(aws.ToInt32(x.AllocatedStorage)) * gib,
 		Automated: aws.ToString(x.SnapshotType) != typeManual, Engine: aws.ToString(x.Engine), EngineVersion: aws.ToString(x.EngineVersion), Tags: tagMap(x.TagList),
 	}
 }

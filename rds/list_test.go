@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsrds "github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/snapwarden/snapwarden/backup"
@@ -35,7 +36,7 @@ func TestAbilities(t *testing.T) {
 	_, deleter := backup.As[backup.Deleter](s)
 	_, restorer := backup.As[backup.Restorer](s)
 	_, canceler := backup.As[backup.Canceler](s)
-	if got, want := []bool{lister, discoverer, preflighter, deleter, restorer, canceler}, []bool{true, true, true, true, true, false}; !cmp.Equal(got, want) {
+	if got, want := []bool{lister, discoverer, preflighter, deleter, restorer, canceler}, []bool{true, true, true, true, true, true}; !cmp.Equal(got, want) {
 		t.Errorf("abilities %v", got)
 	}
 	if s.Kind() != "rds" {
@@ -235,4 +236,29 @@ func TestPreflight(t *testing.T) {
 			t.Error("a preflight of nothing")
 		}
 	})
+}
+
+func TestEncrypted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		flag *bool
+		kind rdstypes.StorageEncryptionType
+		want bool
+	}{
+		"nothing told":          {nil, "", false},
+		"not":                   {aws.Bool(false), rdstypes.StorageEncryptionTypeUnencrypted, false},
+		"an older answer":       {aws.Bool(true), "", true},
+		"a key of the caller's": {aws.Bool(true), rdstypes.StorageEncryptionTypeCmk, true},
+		"type alone":            {nil, rdstypes.StorageEncryptionTypeCmk, true},
+		"a key of AWS":          {aws.Bool(false), rdstypes.StorageEncryptionTypeSse, true},
+	} {
+		p := rds.Point(backup.Ref{Account: account, Region: region}, &rdstypes.DBSnapshot{Encrypted: tt.flag, StorageEncryptionType: tt.kind})
+		if p.Encrypted != tt.want {
+			t.Errorf("%s: %v", name, p.Encrypted)
+		}
+		x := &rdstypes.DBInstance{StorageEncrypted: tt.flag, StorageEncryptionType: tt.kind,
+			VpcSecurityGroups: []rdstypes.VpcSecurityGroupMembership{{VpcSecurityGroupId: aws.String("sg-0a")}, {VpcSecurityGroupId: aws.String("sg-0b")}}}
+		if bad := rds.Exposure(options(), true, x); (len(bad) == 0) != tt.want {
+			t.Errorf("%s: %v", name, bad)
+		}
+	}
 }

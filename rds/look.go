@@ -88,15 +88,31 @@ func tagMap(tags []rdstypes.Tag) map[string]string {
 // ours tells whether tags prove that an Operation made what carries them.
 func ours(op backup.Operation, tags []rdstypes.Tag) bool {
 	m := tagMap(tags)
-	return m[backup.TagToken] == op.ID && m[backup.TagSource] == op.Ref.String()
+	return m[backup.TagToken] == op.ID && m[backup.TagSource] == op.Ref.Tag()
 }
 
 // absent notes that something which may merely be invisible was not seen, and tells whether that has lasted long enough to mean something.
-func (s *Strategy) absent(lost *time.Time) bool {
+func (s *Strategy) absent(lost *time.Time) bool { return missedFor(lost) >= s.opts.Settle }
+
+// missedFor notes that something was not seen, and tells for how long that has been so. It counts from the first look that missed it: time that
+// passed before, with waiting or with calls that failed, says nothing.
+func missedFor(lost *time.Time) time.Duration {
 	if lost.IsZero() {
 		*lost = time.Now().UTC().Round(0)
 	}
-	return time.Since(*lost) >= s.opts.Settle
+	return time.Since(*lost)
+}
+
+// sameSnapshot tells whether x is the snapshot that was looked at before. An identifier can be given again, to another snapshot: the time of
+// creation and the DbiResourceId can not.
+func sameSnapshot(x *rdstypes.DBSnapshot, made time.Time, resource string) bool {
+	return aws.ToTime(x.SnapshotCreateTime).Equal(made) && aws.ToString(x.DbiResourceId) == resource
+}
+
+// encrypted tells whether what has the flag and the type is encrypted: under a key that AWS owns (sse-rds) the flag may be false. Source: RDS
+// API, DBSnapshot and DBInstance, StorageEncryptionType.
+func encrypted(flag *bool, kind rdstypes.StorageEncryptionType) bool {
+	return aws.ToBool(flag) || kind == rdstypes.StorageEncryptionTypeSse || kind == rdstypes.StorageEncryptionTypeCmk
 }
 
 // status is a snapshot's state in the words of package backup; known is false for a word that RDS is not known to use. AWS publishes no closed

@@ -30,6 +30,8 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 		found, err = s.preflightRestore(ctx, c, op)
 	case backup.ActionDelete:
 		found, err = s.preflightDelete(ctx, c, op)
+	default:
+		return nil, unknownAction(op)
 	}
 	if err != nil {
 		return nil, err
@@ -141,8 +143,16 @@ func (s *Strategy) preflightDelete(ctx context.Context, c *awsrds.Client, op bac
 	if refused := mayDelete(op, st, p); refused != nil {
 		return []backup.Finding{refusal("rds.delete-refused", op.Ref, refused)}, nil
 	}
-	if word := aws.ToString(p.Status); word != "available" {
-		return []backup.Finding{{ID: "rds.snapshot-state", Severity: backup.SeverityWarning, Ref: op.Ref, Message: "the snapshot is " + word, Remedy: "RDS deletes available ones; the deletion waits"}}, nil
+	f := backup.Finding{ID: "rds.snapshot-state", Severity: backup.SeverityWarning, Ref: op.Ref, Message: "the snapshot is " + aws.ToString(p.Status)}
+	switch good, _ := status(aws.ToString(p.Status)); good {
+	case backup.StatusAvailable:
+		return nil, nil
+	case backup.StatusFailed:
+		f.Remedy = "RDS is known to delete available ones; this one is tried at once, and may be refused"
+	case backup.StatusDeleting:
+		f.Severity, f.Remedy = backup.SeverityInfo, "somebody deletes it already; it is only seen gone"
+	default:
+		f.Remedy = "RDS deletes only what is complete; the deletion waits"
 	}
-	return nil, nil
+	return []backup.Finding{f}, nil
 }

@@ -9,8 +9,8 @@
 // answer was lost is not sent again before its result was looked for.
 //
 // Snapshots of a Single-AZ instance suspend its I/O for a moment. An instance that is not available (it is being backed up, modified, or in
-// maintenance) is waited for until the Operation's deadline. A running RDS snapshot can not be stopped, so the Strategy is no
-// backup.Canceler. Members of Aurora and Multi-AZ DB clusters are refused: AWS makes snapshots of the whole cluster only.
+// maintenance) is waited for until the Operation's deadline, or until it is canceled; a snapshot that RDS makes can not be stopped any more.
+// Members of Aurora and Multi-AZ DB clusters are refused: AWS makes snapshots of the whole cluster only.
 package rds
 
 import (
@@ -205,21 +205,26 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 	if op.Done() {
 		return op, nil
 	}
+	var step func(context.Context, *awsrds.Client, backup.Operation) (backup.Operation, error)
+	switch op.Action {
+	case backup.ActionBackup:
+		step = s.stepBackup
+	case backup.ActionRestore:
+		step = s.stepRestore
+	case backup.ActionDelete:
+		step = s.stepDelete
+	default:
+		return op, unknownAction(op)
+	}
+	if op.Stage == stageStop {
+		op.Fail(failure(op, backup.ErrCanceled, "", "canceled before anything was changed"))
+		return op, nil
+	}
 	c, err := s.client(ctx, op.Ref)
 	if err != nil {
 		return op, err
 	}
-	var next backup.Operation
-	switch op.Action {
-	case backup.ActionBackup:
-		next, err = s.stepBackup(ctx, c, op)
-	case backup.ActionRestore:
-		next, err = s.stepRestore(ctx, c, op)
-	case backup.ActionDelete:
-		next, err = s.stepDelete(ctx, c, op)
-	default:
-		return op, invalid(op.Action, op.Ref, "", "package rds does not know the action %q", op.Action)
-	}
+	next, err := step(ctx, c, op)
 	if err != nil {
 		// The Operation stays as it was, but for an attempt that surely had no effect.
 		if op.Attempt > 0 && next.Next == op.Next && next.Attempt == 0 {

@@ -17,14 +17,18 @@ import (
 // restoreState is a restore's State.
 type restoreState struct {
 	Options RestoreOptions `json:"o"`
-	// Port is the one that the call names, Encrypted and Created are what the snapshot was.
+	// Port is the one that the call names. Encrypted, Created and Source, its DbiResourceId, are what the snapshot was when it was first
+	// looked at.
 	Port      int32     `json:"p,omitempty"`
 	Encrypted bool      `json:"e,omitempty"`
 	Created   time.Time `json:"c,omitzero"`
+	Source    string    `json:"s,omitempty"`
 	// Resource is the DbiResourceId of the new instance.
 	Resource string `json:"r,omitempty"`
-	// Armed counts the times that the create call was armed.
+	// Armed counts the times that the create call was armed, but for those that surely had no effect.
 	Armed int `json:"a,omitempty"`
+	// Taken tells that RDS refused the identifier, and that nothing was seen yet that is about to give it up.
+	Taken bool `json:"t,omitempty"`
 	// Lost is since when the snapshot, or later the instance, has not been seen.
 	Lost time.Time `json:"l,omitzero"`
 }
@@ -67,7 +71,7 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awsrds.Client, op backup.
 		case backup.Send:
 			return s.restore(ctx, c, op, st)
 		case backup.LookOnce:
-			if next, ok, err := s.adoptInstance(ctx, c, op, st); ok || err != nil {
+			if next, ok, err := s.adoptInstance(ctx, c, op, &st); ok || err != nil {
 				return next, err
 			}
 			return s.restore(ctx, c, op, st)
@@ -76,11 +80,14 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awsrds.Client, op backup.
 		}
 		return op, nil
 	case stageSettle:
-		next, ok, err := s.adoptInstance(ctx, c, op, st)
+		next, ok, err := s.adoptInstance(ctx, c, op, &st)
 		if ok || err != nil {
 			return next, err
 		}
-		return s.unsettled(op, stageLook), nil
+		if err := op.SetState(st); err != nil {
+			return op, err
+		}
+		return s.unsettled(op, stageLook, st.Taken, Instance(op.Ref.Account, op.Ref.Region, st.Options.ID), "RestoreOptions.ID"), nil
 	case stageWait:
 		return s.watchInstance(ctx, c, op, st)
 	}
@@ -91,13 +98,13 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awsrds.Client, op backup.
 func (s *Strategy) lookRestore(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
 	if st.Armed > 0 {
 		// An earlier send may have worked after all.
-		if next, ok, err := s.adoptInstance(ctx, c, op, st); ok || err != nil {
+		if next, ok, err := s.adoptInstance(ctx, c, op, &st); ok || err != nil {
 			return next, err
 		}
 	}
 	x, err := s.snapshot(ctx, c, op.Ref, op.Ref.ID)
 	if err != nil {
-		return settleFor(op, err)
+		return notLooked(op, st.Armed, err)
 	}
 	if x == nil {
 		over := s.absent(&st.Lost)
@@ -124,7 +131,12 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awsrds.Client, op backup.
 		op.Fail(failure(op, backup.ErrUnsupported, "choose another recovery point", "the snapshot is %s", word))
 		return op, nil
 	}
-	st.Port, st.Encrypted, st.Created = st.Options.Port, aws.ToBool(x.Encrypted), aws.ToTime(x.SnapshotCreateTime)
+	if !st.Created.IsZero() && !sameSnapshot(x, st.Created, st.Source) {
+		op.Fail(failure(op, backup.ErrConflict, "look at the snapshot, and start another restore if it is the one that is wanted", "another snapshot has the identifier now"))
+		return op, nil
+	}
+	st.Port, st.Encrypted = st.Options.Port, encrypted(x.Encrypted, x.StorageEncryptionType)
+	st.Created, st.Source = aws.ToTime(x.SnapshotCreateTime), aws.ToString(x.DbiResourceId)
 	if st.Port == 0 {
 		st.Port = aws.ToInt32(x.Port)
 	}
@@ -136,8 +148,24 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awsrds.Client, op backup.
 	return op, nil
 }
 
-// restore makes the new instance. Whatever decides who reaches it stands in the call.
+// restore looks again at the snapshot and makes the new instance. Whatever decides who reaches it stands in the call.
 func (s *Strategy) restore(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	x, err := s.snapshot(ctx, c, op.Ref, op.Ref.ID)
+	if err != nil {
+		op.Unsent()
+		return op, err
+	}
+	if x == nil || !sameSnapshot(x, st.Created, st.Source) {
+		// The look that follows waits for what is not visible, and ends the Operation if the identifier was given to another snapshot.
+		if op.Intent() == backup.LookOnce {
+			op.Settle(stageSettle) // an earlier process has perhaps sent the call
+			return op, nil
+		}
+		st.Armed--
+		op.To(stageLook, "")
+		op.PollIn(s.opts.PollMin)
+		return op, op.SetState(st)
+	}
 	o := st.Options
 	in := &awsrds.RestoreDBInstanceFromDBSnapshotInput{
 		DBInstanceIdentifier: &o.ID, DBSnapshotIdentifier: &op.Ref.ID, DBSubnetGroupName: &o.SubnetGroup, VpcSecurityGroupIds: o.SecurityGroups,
@@ -157,7 +185,11 @@ func (s *Strategy) restore(ctx context.Context, c *awsrds.Client, op backup.Oper
 	}
 	out, err := c.RestoreDBInstanceFromDBSnapshot(ctx, in, s.sending)
 	if err != nil {
-		return s.refused(op, err, "DBInstanceAlreadyExists")
+		next, err := s.refused(op, err, "DBInstanceAlreadyExists", &st.Armed, &st.Taken)
+		if err != nil {
+			return next, err
+		}
+		return next, next.SetState(st)
 	}
 	return s.tookInstance(op, st, out.DBInstance)
 }
@@ -177,21 +209,22 @@ func optional(s string) *string {
 }
 
 // adoptInstance takes over the instance of the wanted identifier if it is provably this Operation's. Any other of that identifier ends the
-// Operation. The answer is false while none is visible, or one that is going away.
-func (s *Strategy) adoptInstance(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, bool, error) {
+// Operation, but one that is going away, which is waited for. The answer is false while none is visible.
+func (s *Strategy) adoptInstance(ctx context.Context, c *awsrds.Client, op backup.Operation, st *restoreState) (backup.Operation, bool, error) {
 	x, err := s.instance(ctx, c, op.Ref, st.Options.ID)
-	if err != nil {
-		next, err := settleFor(op, err)
-		return next, err == nil, err
+	if x == nil || err != nil {
+		return op, false, err
 	}
-	if x == nil || !ours(op, x.TagList) && aws.ToString(x.DBInstanceStatus) == "deleting" {
-		return op, false, nil
+	if !ours(op, x.TagList) && aws.ToString(x.DBInstanceStatus) == "deleting" {
+		st.Taken = false
+		next, ok := s.freed(op, Instance(op.Ref.Account, op.Ref.Region, st.Options.ID))
+		return next, ok, nil
 	}
 	if !ours(op, x.TagList) {
 		op.Fail(failure(op, backup.ErrConflict, "choose another RestoreOptions.ID: nothing that exists is ever overwritten", "the instance %s was not made by this operation", st.Options.ID))
 		return op, true, nil
 	}
-	next, err := s.tookInstance(op, st, x)
+	next, err := s.tookInstance(op, *st, x)
 	return next, err == nil, err
 }
 
@@ -285,7 +318,7 @@ func exposure(st restoreState, x *rdstypes.DBInstance) (bad []string) {
 	if n := aws.ToString(x.NetworkType); n == "DUAL" && o.network() != n {
 		bad = append(bad, "it has IPv6 addresses")
 	}
-	if st.Encrypted && !aws.ToBool(x.StorageEncrypted) {
+	if st.Encrypted && !encrypted(x.StorageEncrypted, x.StorageEncryptionType) {
 		bad = append(bad, "it is not encrypted, while the snapshot is")
 	}
 	return bad

@@ -15,7 +15,7 @@ type RestoreOptions struct {
 	ID string `json:"id"`
 	// SubnetGroup is the DB subnet group. Required.
 	SubnetGroup string `json:"subnets"`
-	// SecurityGroups are the ids of the VPC security groups, such as "sg-0123456789abcdef0". Required: at least one, at most 32.
+	// SecurityGroups are the ids of the VPC security groups, such as "sg-0123456789abcdef0". Required: at least one, at most 32, each once.
 	SecurityGroups []string `json:"groups"`
 	// PubliclyAccessible gives the instance a name that resolves to a public address from outside of its VPC.
 	PubliclyAccessible bool `json:"public,omitempty"`
@@ -39,7 +39,9 @@ type RestoreOptions struct {
 	IOPS int32 `json:"iops,omitempty"`
 	// DeletionProtection has RDS refuse to delete the instance until it is switched off.
 	DeletionProtection bool `json:"protect,omitempty"`
-	// CopyTagsToSnapshot has RDS copy the instance's tags to its automated snapshots.
+	// CopyTagsToSnapshot has RDS copy the new instance's tags to its automated and final snapshots, and to the manual ones that anybody makes of
+	// it without tags. The library's own tags, the owner's among them, are copied too: such a snapshot looks like the library's to whoever
+	// reads that tag alone, and is foreign to StartDelete. Source: RDS User Guide, "Tagging Amazon RDS resources".
 	CopyTagsToSnapshot bool `json:"copyTags,omitempty"`
 	// BackupRetentionDays is how long the new instance keeps automated backups, 1 to 35 days; 0 means as the source instance does.
 	BackupRetentionDays int32 `json:"retention,omitempty"`
@@ -61,7 +63,7 @@ func (o RestoreOptions) valid(r backup.Ref) error {
 		}
 	}
 	for _, id := range o.SecurityGroups {
-		if hex, ok := strings.CutPrefix(id, "sg-"); !ok || hex == "" || strings.Trim(hex, "0123456789abcdef") != "" || len(id) > 20 {
+		if rest, ok := strings.CutPrefix(id, "sg-"); !ok || rest == "" || strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(id) > 64 {
 			return bad("use ids of VPC security groups, such as sg-0123456789abcdef0", "%q is not the id of a security group", id)
 		}
 	}

@@ -96,15 +96,21 @@ func TestRestoreOptions(t *testing.T) {
 			"no security groups":    func(o *rds.RestoreOptions) { o.SecurityGroups = nil },
 			"empty security groups": func(o *rds.RestoreOptions) { o.SecurityGroups = []string{} },
 			"a security group name": func(o *rds.RestoreOptions) { o.SecurityGroups = []string{"default"} },
-			"a group twice":         func(o *rds.RestoreOptions) { o.SecurityGroups = []string{"sg-0a", "sg-0a"} },
-			"port":                  func(o *rds.RestoreOptions) { o.Port = 80 },
-			"class":                 func(o *rds.RestoreOptions) { o.Class = "m7g.large" },
-			"zone":                  func(o *rds.RestoreOptions) { o.Zone = "us-east-1a" },
-			"zone and Multi-AZ":     func(o *rds.RestoreOptions) { o.Zone, o.MultiAZ = "eu-west-1a", true },
-			"storage":               func(o *rds.RestoreOptions) { o.StorageType = "tape" },
-			"io1 without IOPS":      func(o *rds.RestoreOptions) { o.StorageType = "io1" },
-			"network":               func(o *rds.RestoreOptions) { o.NetworkType = "IPV6" },
-			"retention":             func(o *rds.RestoreOptions) { o.BackupRetentionDays = 36 },
+			"no such group id":      func(o *rds.RestoreOptions) { o.SecurityGroups = []string{"sg-"} },
+			"a group's ARN": func(o *rds.RestoreOptions) {
+				o.SecurityGroups = []string{"arn:aws:ec2:eu-west-1:" + account + ":security-group/sg-0a"}
+			},
+			"a group with a space": func(o *rds.RestoreOptions) { o.SecurityGroups = []string{"sg-0a "} },
+			"a long group":         func(o *rds.RestoreOptions) { o.SecurityGroups = []string{"sg-" + strings.Repeat("a", 62)} },
+			"a group twice":        func(o *rds.RestoreOptions) { o.SecurityGroups = []string{"sg-0a", "sg-0a"} },
+			"port":                 func(o *rds.RestoreOptions) { o.Port = 80 },
+			"class":                func(o *rds.RestoreOptions) { o.Class = "m7g.large" },
+			"zone":                 func(o *rds.RestoreOptions) { o.Zone = "us-east-1a" },
+			"zone and Multi-AZ":    func(o *rds.RestoreOptions) { o.Zone, o.MultiAZ = "eu-west-1a", true },
+			"storage":              func(o *rds.RestoreOptions) { o.StorageType = "tape" },
+			"io1 without IOPS":     func(o *rds.RestoreOptions) { o.StorageType = "io1" },
+			"network":              func(o *rds.RestoreOptions) { o.NetworkType = "IPV6" },
+			"retention":            func(o *rds.RestoreOptions) { o.BackupRetentionDays = 36 },
 		} {
 			o := options()
 			f(&o)
@@ -117,6 +123,10 @@ func TestRestoreOptions(t *testing.T) {
 			if _, err := s.StartRestore(b.ctx, point, spec); !errors.Is(err, backup.ErrInvalid) {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+		o.SecurityGroups = []string{"sg-1", "sg-my-group", "sg-" + strings.Repeat("a", 61)}
+		if _, err := s.StartRestore(b.ctx, point, backup.Spec{Token: "t", Options: o}); err != nil {
+			t.Error(err)
 		}
 		if _, err := s.StartRestore(b.ctx, b.orders, backup.Spec{Token: "t", Options: o}); !errors.Is(err, backup.ErrInvalid) {
 			t.Errorf("an instance: %v", err)
@@ -204,7 +214,7 @@ func (b *bench) drop(id string) {
 func TestRestoreAdopts(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		point := b.backedUp("nightly")
-		b.world.SetLag(40 * time.Minute)
+		b.world.SetLag(10 * time.Minute)
 		b.world.Inject(awssim.Fault{Operation: "RestoreDBInstanceFromDBSnapshot", Kind: awssim.FaultLostReply})
 		s := b.strategy()
 		r := b.stored(s)
@@ -285,4 +295,103 @@ func TestExposure(t *testing.T) {
 			t.Errorf("%s: %q", name, bad)
 		}
 	}
+}
+
+// TestRestoreLooksAgainAtTheSnapshot has somebody else act between the look and the call.
+func TestRestoreLooksAgainAtTheSnapshot(t *testing.T) {
+	for name, tt := range map[string]struct {
+		act  func(b *bench)
+		want backup.Code
+	}{
+		"it is replaced": {func(b *bench) {
+			b.remove("nightly")
+			time.Sleep(10 * time.Minute)
+			b.must(b.snap("orders", "nightly", nil))
+			time.Sleep(10 * time.Hour)
+		}, backup.ErrConflict},
+		"it is replaced by one that is not ready": {func(b *bench) {
+			b.remove("nightly")
+			time.Sleep(10 * time.Minute)
+			b.must(b.snap("orders", "nightly", nil))
+		}, backup.ErrConflict},
+		"it is deleted": {func(b *bench) {
+			b.remove("nightly")
+			time.Sleep(10 * time.Minute)
+		}, backup.ErrNotFound},
+		"it can not be seen for a while": {func(b *bench) {
+			b.world.Inject(awssim.Fault{Operation: "DescribeDBSnapshots", Kind: awssim.FaultBlind, Back: 1000 * time.Hour, For: 3 * time.Minute})
+		}, ""},
+		"a look fails": {func(b *bench) {
+			b.world.Inject(awssim.Fault{Operation: "DescribeDBSnapshots", Kind: awssim.FaultError, Error: awssim.Error{Status: 403, Code: "AccessDenied", Message: "no"}})
+		}, ""},
+	} {
+		for _, with := range []string{"a store", "no store"} {
+			t.Run(name+", "+with, func(t *testing.T) {
+				bubble(t, func(t *testing.T, b *bench) {
+					point := b.backedUp("nightly")
+					r, op := b.startRestore(point)
+					if with == "a store" {
+						s := b.strategy()
+						started, err := s.StartRestore(b.ctx, point, backup.Spec{Token: "t", Options: options()})
+						r, op = b.begun(s, started, err)
+					}
+					op = b.until(r, op, stage("create"))
+					tt.act(b)
+					start := time.Now()
+					op = b.until(r, op, stage("wait"))
+					if d := time.Since(start); name == "a look fails" && d > time.Minute {
+						t.Errorf("a look that failed cost %v: nothing was sent that had to be looked for", d)
+					}
+					op = b.until(r, op, never)
+					ended(t, op, tt.want)
+					want := 0
+					if tt.want == "" {
+						want = 1
+					}
+					if n := b.count("RestoreDBInstanceFromDBSnapshot"); n != want || len(op.Made) != want {
+						t.Errorf("%d sends, made %v", n, op.Made)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestRestoreSentByAnother has the snapshot be replaced when an earlier process has sent the call, and nobody has kept that: the instance is
+// looked for before anything is said of the snapshot.
+func TestRestoreSentByAnother(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		point := b.backedUp("nightly")
+		r, op := b.startRestore(point)
+		op = b.until(r, op, stage("create"))
+		if sent, err := r.Step(b.ctx, op); err != nil || len(sent.Made) != 1 {
+			t.Fatalf("%v, made %v", err, sent.Made)
+		}
+		b.remove("nightly")
+		time.Sleep(10 * time.Minute)
+		b.world.Inject(awssim.Fault{Operation: "DescribeDBInstances", Kind: awssim.FaultBlind, Back: 30 * time.Minute, For: 4 * time.Minute})
+		op = b.until(r, op, stage("wait"))
+		if _, made := b.made(op); len(made) != 1 || len(op.Made) != 1 || b.count("RestoreDBInstanceFromDBSnapshot") != 1 {
+			t.Errorf("%s with %v; there are %v, %v listed", op.Phase, op.Err(), made, op.Made)
+		}
+	})
+}
+
+// TestLongNames holds that the tags of the source fit, and are known again, where the Ref is longer than a tag.
+func TestLongNames(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		s := b.strategy()
+		op, err := s.Start(b.ctx, b.orders, backup.Spec{Token: "before", Name: strings.Repeat("a", 255)})
+		op = b.run(s, op, err)
+		ended(t, op, "")
+		point := op.Points[0]
+		time.Sleep(10 * time.Minute)
+		b.world.Inject(awssim.Fault{Operation: "RestoreDBInstanceFromDBSnapshot", Kind: awssim.FaultLostReply})
+		op, err = s.StartRestore(b.ctx, point, backup.Spec{Token: "t", Options: options()})
+		r, op := b.begun(s, op, err)
+		op = b.until(r, op, never)
+		ended(t, op, "")
+		r, op = b.startDelete(point, backup.Spec{})
+		ended(t, b.until(r, op, never), "")
+	})
 }

@@ -1,0 +1,51 @@
+package rds
+
+import (
+	"context"
+
+	"github.com/snapwarden/snapwarden/backup"
+)
+
+// Cancel has the coming Step end an Operation that has not sent its call yet, in PhaseCanceled: one that looks, that waits for an instance or a
+// snapshot to be ready, or whose call is armed. Once CreateDBSnapshot, RestoreDBInstanceFromDBSnapshot or DeleteDBSnapshot was perhaps sent, it is
+// refused with ErrUnsupported: RDS deletes a snapshot only when it is complete, can not take a deletion back, and a new instance is not for a
+// Cancel to delete. A Runner without a Store can not tell a call that is armed from one that was sent, so there an armed one is refused too.
+func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operation, error) {
+	if err := op.Check(Kind); err != nil {
+		return op, err
+	}
+	armed, err := timesArmed(op)
+	if err != nil {
+		return op, err
+	}
+	// An Operation whose call is armed for the first time, and whose first attempt is not recorded, has sent nothing.
+	idle := op.Next == "" && armed == 0 || op.Next != "" && armed == 1 && op.Attempt == 0 && !op.Unstored
+	switch {
+	case op.Canceling && !op.Done():
+		return op, nil
+	case op.Done(), !idle:
+		return op, failure(op, backup.ErrUnsupported, "let it finish, then delete what it made", "a %s in phase %s, stage %q, can not be stopped", op.Action, op.Phase, op.Stage)
+	}
+	op.Canceling = true
+	op.To(stageStop, "")
+	return op, nil
+}
+
+// timesArmed tells how often the call of an Operation was armed and perhaps sent.
+func timesArmed(op backup.Operation) (int, error) {
+	switch op.Action {
+	case backup.ActionBackup:
+		var st backupState
+		err := op.GetState(&st)
+		return st.Armed, err
+	case backup.ActionRestore:
+		var st restoreState
+		err := op.GetState(&st)
+		return st.Armed, err
+	case backup.ActionDelete:
+		var st deleteState
+		err := op.GetState(&st)
+		return st.Armed, err
+	}
+	return 0, unknownAction(op)
+}
