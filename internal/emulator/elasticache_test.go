@@ -35,9 +35,10 @@ func TestCacheCluster(t *testing.T) {
 		w.life(kit{
 			strategy: w.elasticache, source: source, missing: elasticache.Cluster(w.account, region, "nobody"), discovered: []backup.Ref{source},
 			service: "ElastiCache", create: "CreateSnapshot", restore: "CreateCacheCluster",
-			options: elasticache.RestoreOptions{ID: "sessions-drill", SecurityGroups: []string{w.firewall}},
-			endless: w.differs("elasticache-nodes"),
-			count:   w.cacheSnapshots(c), members: 1,
+			options:          elasticache.RestoreOptions{ID: "sessions-drill", SecurityGroups: []string{w.firewall}},
+			preflightRestore: []string{"elasticache.open-access"},
+			endless:          w.differs("elasticache-nodes"),
+			count:            w.cacheSnapshots(c), members: 1,
 			point: func(p backup.RecoveryPoint) {
 				if p.Engine != "redis" || p.ARN == "" || p.CreatedAt.IsZero() != w.differs("elasticache-parts") {
 					w.t.Errorf("the recovery point is %+v", p)
@@ -70,8 +71,9 @@ func TestReplicationGroup(t *testing.T) {
 		w.life(kit{
 			strategy: w.elasticache, source: source, missing: elasticache.ReplicationGroup(w.account, region, "nobody"), discovered: []backup.Ref{source},
 			service: "ElastiCache", create: "CreateSnapshot", restore: "CreateReplicationGroup",
-			options: elasticache.RestoreOptions{ID: "carts-drill", SecurityGroups: []string{w.firewall}},
-			count:   w.cacheSnapshots(c), members: 1,
+			options:          elasticache.RestoreOptions{ID: "carts-drill", SecurityGroups: []string{w.firewall}},
+			preflightRestore: []string{"elasticache.open-access"},
+			count:            w.cacheSnapshots(c), members: 1,
 			point: func(p backup.RecoveryPoint) {
 				parts := 3
 				if w.differs("elasticache-parts") {
