@@ -60,7 +60,8 @@ func emulatedJobs(ctx context.Context, o options, r *runState, report reporter) 
 		return nil, err
 	}
 	report.note("Emulator at %s, account %s, %s.", o.endpoint, account, emulatedRegion)
-	return newJobs(cfg, what, where, pace{min: 200 * time.Millisecond, max: 2 * time.Second}), nil
+	// An emulator shows at once what is new, so nothing need be waited for because it may be invisible.
+	return newJobs(cfg, what, where, pace{min: 200 * time.Millisecond, max: 2 * time.Second, settle: 5 * time.Second, park: time.Second}), nil
 }
 
 // anyImage gives an image to start an instance from; on most emulators it means nothing.
