@@ -31,7 +31,8 @@
 //
 // Strategy.Start makes the Operation and touches nothing. Runner.Run is Start, which stores it, and then Await, which steps it until it has
 // ended. The same program, started again after a crash with the same token, finds what is stored and carries that on. A program that does
-// not know what it had begun asks Runner.Unfinished and awaits each of them.
+// not know what it had begun asks Runner.Unfinished and awaits each of them; a service that runs for long asks again from time to time, because
+// what another process began may have nobody who awaits it.
 //
 // A context that ends stops the waiting. It does not stop the backup: AWS goes on, and so does whoever awaits the Operation next. Stopping
 // the work itself is [Runner.Cancel], for Strategies that have the ability [Canceler].

@@ -89,6 +89,7 @@ var storeKinds = [...]string{"die-before", "die-after", "error-before", "error-a
 type Result struct {
 	Points, Runs, Fired, Unfired int
 	Violations                   []string
+	tried                        int
 }
 
 // run is one experiment.
@@ -142,8 +143,7 @@ func Singles(t *testing.T, w Workflow) Result {
 			for _, f := range kinds(p.mutates) {
 				f.Service, f.Operation, f.Skip = p.service, p.operation, p.skip
 				for _, v := range [...]variant{alone, secondRunner, twice} {
-					r := run{w: w, faults: []awssim.Fault{f}, lag: lag, variant: v}
-					res.add(r, perform(t, r), true)
+					res.try(t, run{w: w, faults: []awssim.Fault{f}, lag: lag, variant: v})
 				}
 			}
 		}
@@ -158,8 +158,7 @@ func Singles(t *testing.T, w Workflow) Result {
 					res.Points++
 				}
 				for _, k := range storeKinds {
-					r := run{w: w, store: &storeFault{op: op, skip: skip, kind: k}, lag: lag, variant: alone}
-					res.add(r, perform(t, r), true)
+					res.try(t, run{w: w, store: &storeFault{op: op, skip: skip, kind: k}, lag: lag, variant: alone})
 				}
 			}
 		}
@@ -234,6 +233,13 @@ func Replay(t *testing.T, w Workflow) {
 	}
 }
 
+// try performs an experiment, or under the race detector one in so many.
+func (res *Result) try(t *testing.T, r run) {
+	if res.tried++; res.tried%sample == 0 {
+		res.add(r, perform(t, r), true)
+	}
+}
+
 func (res *Result) add(r run, o outcome, fault bool) {
 	res.Runs++
 	if fault {
@@ -255,7 +261,12 @@ func (res *Result) add(r run, o outcome, fault bool) {
 
 func (res *Result) report(t testing.TB, name string) {
 	t.Helper()
-	fmt.Printf("sweep workflow=%s points=%d runs=%d fired=%d violations=%d unfired=%d\n", name, res.Points, res.Runs, res.Fired, len(res.Violations)-res.Unfired, res.Unfired)
+	sampled := ""
+	if sample > 1 {
+		sampled = fmt.Sprintf(" sampled=1/%d", sample)
+	}
+	fmt.Printf("sweep workflow=%s points=%d runs=%d fired=%d violations=%d unfired=%d%s\n", name, res.Points, res.Runs, res.Fired,
+		len(res.Violations)-res.Unfired, res.Unfired, sampled)
 }
 
 // points gives the first and the last call of each operation.
