@@ -184,8 +184,10 @@ func (r *Runner) Step(ctx context.Context, op Operation) (Operation, error) {
 }
 
 func (r *Runner) stepOnce(ctx context.Context, op Operation) (Operation, error) {
-	s, err := r.strategy(op)
-	if err != nil {
+	// The Strategy checks what it is given, and what is read from the Store is checked there: once is enough for what runs so often.
+	s, ok := r.strategies[op.Kind]
+	if !ok || op.Version < 1 || op.Version > OperationVersion {
+		_, err := r.strategy(op)
 		return op, err
 	}
 	if r.opts.Store == nil {
@@ -211,6 +213,9 @@ func (r *Runner) stepOnce(ctx context.Context, op Operation) (Operation, error) 
 	}
 	defer r.give(op.ID, h)
 	if !h.have {
+		if err := op.Check(op.Kind); err != nil {
+			return op, err
+		}
 		if err := r.acquire(ctx, op, h); err != nil {
 			if h.rec.Operation.ID == op.ID {
 				op = h.rec.Operation
