@@ -270,3 +270,13 @@ func TestSettlingCountsLooksToo(t *testing.T) {
 		}
 	})
 }
+
+// A source that one look does not show, after many looks that failed, is still looked for.
+func TestPatienceBeginsWithTheFirstMiss(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, s *ebs.Strategy) {
+		b.world.Inject(awssim.Fault{Operation: "DescribeVolumes", Kind: awssim.FaultThrottle, For: 5 * time.Minute})
+		b.world.Inject(awssim.Fault{Operation: "DescribeVolumes", Kind: awssim.FaultBlind, Back: 48 * time.Hour})
+		op, err := s.Start(t.Context(), b.volume, backup.Spec{Token: "t"})
+		want(t, finish(t, s, op, err), backup.PhaseSucceeded, "")
+	})
+}

@@ -145,10 +145,15 @@ func (s *Strategy) stepBackup(ctx context.Context, c *awsec2.Client, op backup.O
 func (s *Strategy) plan(ctx context.Context, c *awsec2.Client, op backup.Operation, st backupState) (backup.Operation, error) {
 	p, err := s.targets(ctx, c, op.Ref, st)
 	if err != nil {
-		if backup.CodeOf(err) == backup.ErrNotFound && time.Since(op.Since) < min(patience, s.opts.Settle) {
-			// One look that does not find it proves nothing: it may be new.
-			op.PollIn(s.opts.PollMin)
-			return op, nil
+		if backup.CodeOf(err) == backup.ErrNotFound {
+			// One look that does not find it proves nothing: it may be new. The time counts from the first such look.
+			if st.Lost.IsZero() {
+				st.Lost = time.Now().UTC().Round(0)
+			}
+			if time.Since(st.Lost) < min(patience, s.opts.Settle) {
+				op.PollIn(s.opts.PollMin)
+				return op, op.SetState(st)
+			}
 		}
 		if permanent(err) {
 			op.Fail(err)
@@ -156,7 +161,11 @@ func (s *Strategy) plan(ctx context.Context, c *awsec2.Client, op backup.Operati
 		}
 		return op, err
 	}
+	st.Lost = time.Time{}
 	if p.notYet != "" {
+		if err := op.SetState(st); err != nil {
+			return op, err
+		}
 		op.To(stagePark, "")
 		op.PollIn(s.opts.Park)
 		op.Find(backup.Finding{ID: "ebs.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: p.notYet})
