@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			if *dir, err = os.MkdirTemp("", "snapwarden-service-"); err != nil {
 				return err
 			}
-			defer os.RemoveAll(*dir)
+			defer func() { _ = os.RemoveAll(*dir) }()
 		}
 		cfg = simulation()
 	case *dir == "":
@@ -143,7 +143,7 @@ func serve(ctx context.Context, listener net.Listener, s *service, log *zap.Logg
 		if server.Shutdown(patience) != nil {
 			_ = server.Close() // requests that still wait are cut off; what they have started is stored
 		}
-		<-served
+		<-served //nolint:errcheck // the server was told to close, and that is what it says
 	}
 	s.close()
 	return err

@@ -42,7 +42,7 @@ func (s *Strategy) Ref(kind, id string) backup.Ref {
 // Kind stands in every Operation and never changes.
 func (*Strategy) Kind() string { return "dump" }
 
-// Start, StartRestore and StartDelete only check what they are given.
+// Start only checks what it is given, as StartRestore and StartDelete do.
 func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	return s.begin(backup.ActionBackup, r, spec, TypeDatabase)
 }
