@@ -2,5 +2,6 @@
 
 package sweep
 
-// The race detector makes the simulated worlds some twenty times as slow, and finds in a sample what it would find in all.
+// The race detector makes the simulated worlds some ten times as slow, so a sample of the experiments is run under it; the line that a sweep
+// prints says so.
 const sample = 10
