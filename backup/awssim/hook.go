@@ -94,11 +94,15 @@ func (x exchange) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 	}
 	service, operation := middleware.GetServiceID(ctx), middleware.GetOperationName(ctx)
 	accessKey, region := scope(req.Header.Get("Authorization"))
-	if err := x.w.wait(ctx, service, operation); err != nil {
+	if err := x.w.wait(ctx, service, operation, middleware.GetStackValue(ctx, inputKey{})); err != nil {
+		return unanswered(ctx, req, err)
+	}
+	input, err := x.w.prepare(service, operation, middleware.GetStackValue(ctx, inputKey{}))
+	if err != nil {
 		return unanswered(ctx, req, err)
 	}
 	r := &Request{World: x.w, Service: service, Operation: operation, Region: region, AccessKey: accessKey}
-	status, id, a, err := x.w.serve(ctx, r, middleware.GetStackValue(ctx, inputKey{}))
+	status, id, a, err := x.w.serve(ctx, r, input)
 	if err != nil {
 		return unanswered(ctx, req, err)
 	}
@@ -123,15 +127,27 @@ func unanswered(ctx context.Context, req *smithyhttp.Request, cause error) (out 
 	return out, md, &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", URL: req.URL.String(), Err: cause}}
 }
 
+// prepare lets the service read what its Handlers, which run under the lock, may not wait for.
+func (w *World) prepare(service, operation string, in any) (any, error) {
+	s, ok := w.services[service] // never changed after New
+	if !ok || s.def.Prepare == nil {
+		return in, nil
+	}
+	return s.def.Prepare(operation, in)
+}
+
 // wait passes the latency, outside of any lock.
-func (w *World) wait(ctx context.Context, service, operation string) error {
+func (w *World) wait(ctx context.Context, service, operation string, in any) error {
 	start := time.Now()
 	w.mu.Lock()
-	f := w.latency
+	f, transfer := w.latency, w.transfer
 	w.mu.Unlock()
 	d := time.Nanosecond
 	if f != nil {
 		d = f(service, operation)
+	}
+	if transfer != nil {
+		d += transfer(service, operation, in)
 	}
 	if d <= 0 {
 		return ctx.Err()

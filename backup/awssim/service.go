@@ -18,6 +18,10 @@ type Definition struct {
 	ID string
 	// Handlers are the simulated operations by their SDK name.
 	Handlers map[string]Handler
+	// Prepare, where it is not nil, sees the input before its Handler does, outside of the World's lock and after the latency: it is where
+	// the body of an upload is read, which may wait. What it returns is the Handler's input and is what World.Calls shows. Its error is a
+	// failure of the transport: the service never saw the whole request.
+	Prepare func(operation string, input any) (any, error)
 	// Bucket names the token bucket that a call draws from, nil for no throttling. It may look at the typed input, because EC2 keeps
 	// another bucket for unfiltered lists.
 	Bucket func(operation string, input any) Bucket

@@ -30,6 +30,7 @@ type World struct {
 	pageLimit int
 	throttle  bool
 	latency   func(service, operation string) time.Duration
+	transfer  func(service, operation string, input any) time.Duration
 }
 
 type attached struct {
@@ -98,6 +99,14 @@ func (w *World) SetLatency(f func(service, operation string) time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.latency = f
+}
+
+// SetTransfer sets how long calls take on top of the latency, by what they move: a part copy at 90 MB/s, for example. input is the call's
+// typed input; f must not keep or change it. nil means no time. It is not divided by Speed either.
+func (w *World) SetTransfer(f func(service, operation string, input any) time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.transfer = f
 }
 
 // KeepCalls switches the record of calls; it is on by default and grows without limit.

@@ -72,13 +72,21 @@ func broken(all map[string][]string) (bad []string) {
 			}
 		}
 	}
-	service := map[string]string{"ebs": "ec2", "rds": "rds", "elasticache": "elasticache"}
+	// Which service's SDK a package may reach, of those that strategies use; whoever uses one compiles no other.
+	services := []string{"ec2", "rds", "elasticache", "s3"}
+	service := map[string][]string{
+		"ebs": {"ec2"}, "rds": {"rds"}, "elasticache": {"elasticache"},
+		"backup/s3store": {"s3"}, "s3export": {}, "s3export/rdb": {}, "s3export/objectcopy": {"s3"},
+		"s3export/elasticacheexport": {"elasticache", "s3"}, "s3export/rdsexport": {"rds", "s3"},
+		"backup/awssim/s3sim": {"s3"}, "backup/awssim/ec2sim": {"ec2"}, "backup/awssim/rdssim": {"rds"}, "backup/awssim/elasticachesim": {"elasticache"},
+		"backup/awssim/kmssim": {}, "backup/awssim/stssim": {}, "backup/awssim/iamsim": {},
+	}
 	for p := range all {
 		rel := strings.TrimPrefix(strings.TrimPrefix(p, module), "/")
 		sim := under(rel, "backup/awssim")
 		example := under(rel, "examples")
 		switch {
-		case rel == "backup", rel == "backup/retention", rel == "backup/coverage", rel == "policy":
+		case rel == "backup", rel == "backup/retention", rel == "backup/coverage", rel == "policy", rel == "s3export", rel == "s3export/rdb":
 			deny(p, "the core and the pure packages need the standard library only", sdk, smithy, zap)
 			for _, d := range all[p] {
 				if strings.Contains(strings.SplitN(d, "/", 2)[0], ".") && !under(d, module) {
@@ -89,12 +97,15 @@ func broken(all map[string][]string) (bad []string) {
 		if rel != "backup/backupzap" && !example {
 			deny(p, "only backupzap knows zap", zap)
 		}
-		if s, ok := service[rel]; ok {
-			for _, other := range service {
-				if other != s {
-					deny(p, "a strategy compiles its own service only", sdk+"/service/"+other)
+		if own, ok := service[rel]; ok {
+			for _, other := range services {
+				if !slices.Contains(own, other) {
+					deny(p, "a package compiles the SDK of its own service only", sdk+"/service/"+other)
 				}
 			}
+		}
+		if rel == "s3export/rdb" {
+			deny(p, "it is usable alone", module)
 		}
 		if sim {
 			for _, d := range all[p] {
@@ -102,7 +113,7 @@ func broken(all map[string][]string) (bad []string) {
 					bad = append(bad, p+" reaches "+d+": the simulation does not know the library")
 				}
 			}
-			deny(p, "the simulation does not know the strategies", module+"/ebs", module+"/rds", module+"/elasticache")
+			deny(p, "the simulation does not know the strategies", module+"/ebs", module+"/rds", module+"/elasticache", module+"/s3export")
 		}
 		if !forTests(p) && !example {
 			deny(p, "no testing in production code", "testing")
@@ -132,6 +143,15 @@ func TestWallsAreSeen(t *testing.T) {
 		{"rds", sdk + "/service/ec2/types"},
 		{"elasticache", module + "/backup/awssim"},
 		{"ebs", "testing"},
+		{"s3export", sdk + "/service/s3"},
+		{"s3export/rdb", module + "/backup"},
+		{"s3export/rdb", sdk + "/aws"},
+		{"s3export/objectcopy", sdk + "/service/elasticache"},
+		{"s3export/rdsexport", sdk + "/service/elasticache"},
+		{"backup/s3store", sdk + "/service/rds"},
+		{"backup/s3store", module + "/backup/awssim"},
+		{"backup/awssim/iamsim", sdk + "/service/s3"},
+		{"backup/awssim/s3sim", module + "/s3export/objectcopy"},
 		{"backup/awssim/ec2sim", module + "/backup"},
 		{"backup/awssim", "testing"},
 		{"backup/awssim", module + "/ebs"},

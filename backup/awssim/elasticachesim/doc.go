@@ -40,6 +40,21 @@
 //   - Automatic snapshots are called automatic.<cluster>-2006-01-02-15-04 and go with their cluster; manual ones stay. Source: User Guide,
 //     Scheduling automatic backups.
 //
+// Copies and exports
+//   - CopySnapshot without a bucket makes a manual snapshot with the source's data, time and source, and with its own tags only; that it does
+//     not take over the source's tags is UNVERIFIED. The source must be available, otherwise InvalidSnapshotState, and is copying meanwhile.
+//     A copy does not count against the quota of snapshots (UNVERIFIED).
+//   - With TargetBucket it exports: one <name>-<shard>.rdb for each shard, <name>-0001.rdb where there is only one. All files are there at the
+//     instant at which the source is available again (UNVERIFIED: AWS documents no sign of the end), and keys are in lower case
+//     (UNVERIFIED). What the answer's Snapshot looks like for an export is UNVERIFIED. Source: User Guide, Exporting a backup.
+//   - The refusals are CopySnapshot's documented messages. Their code, InvalidParameterValue, and the order of the checks are UNVERIFIED.
+//     READ is asked as s3:ListBucket, WRITE as s3:PutObject, READ_ACP as s3:GetBucketAcl, by the bucket's policy or ACL.
+//   - A customer managed key, of the source or for the export, is refused with InvalidParameterCombination and the message that a public
+//     report gives (Gruntwork, redis_copy_snapshot); whether each such source is refused is UNVERIFIED. Data tiering is refused with the
+//     same code (UNVERIFIED). Source: User Guide, At-rest encryption, and Data tiering.
+//   - A file is a real .rdb file with a few keys, which redis-check-rdb accepts.
+//   - An export that FaultAsync dooms leaves the last shard's file out and says nothing.
+//
 // Restores
 //   - CreateReplicationGroup and CreateCacheCluster with SnapshotName make a new group or cluster; the snapshot's status is restoring
 //     meanwhile. Source: API, CreateReplicationGroup. A snapshot that is not available is refused with InvalidParameterValue, an unknown one

@@ -30,6 +30,7 @@ func (s *ElastiCache) Definition() awssim.Definition {
 			"DeleteCacheCluster":        awssim.Write(s.deleteCacheCluster),
 			"CreateSnapshot":            awssim.Write(s.createSnapshot),
 			"DescribeSnapshots":         awssim.Read(s.describeSnapshots),
+			"CopySnapshot":              awssim.Write(s.copySnapshot),
 			"DeleteSnapshot":            awssim.Write(s.deleteSnapshot),
 			"AddTagsToResource":         awssim.Write(s.addTagsToResource),
 			"ListTagsForResource":       awssim.Read(s.listTagsForResource),

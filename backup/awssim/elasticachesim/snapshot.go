@@ -24,8 +24,9 @@ type snapshot struct {
 	zone                        string
 	parts                       []part
 	// taken is the instant of the data.
-	taken    time.Time
-	restores []span
+	taken time.Time
+	// restores and copies are when it is read for something new.
+	restores, copies []span
 }
 
 // part is the snapshot of one node.
@@ -48,6 +49,8 @@ func (s *snapshot) status(t time.Time) string {
 		return "failed"
 	case within(s.restores, t):
 		return "restoring"
+	case within(s.copies, t):
+		return "copying"
 	}
 	return "available"
 }
