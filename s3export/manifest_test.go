@@ -1,0 +1,172 @@
+package s3export_test
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/s3export"
+)
+
+func whole() s3export.Manifest {
+	one := func(id, slots string) s3export.Shard {
+		return s3export.Shard{ID: id, Key: "nightly-" + id + ".rdb", Slots: s3export.Slots(slots), Size: 1000, SHA256: strings.Repeat("0a", 32), Format: "REDIS", RDBVersion: 11}
+	}
+	return s3export.Manifest{
+		Version: 1, Operation: "op-1", Name: "nightly", Bucket: "exports", Account: "111122223333", Region: "eu-west-1", Engine: "redis", EngineVersion: "7.1.0",
+		Source: backup.Ref{Type: "elasticache/snapshot", Account: "111122223333", Region: "eu-west-1", ID: "daily"}, Of: "sessions",
+		ClusterMode: true, Taken: time.Date(2026, 11, 20, 3, 0, 0, 0, time.UTC), Exported: time.Date(2026, 11, 20, 3, 30, 0, 0, time.UTC),
+		Shards: []s3export.Shard{one("0001", "0-5460,16000"), one("0002", "5461-15999"), one("0003", "16001-16383")},
+	}
+}
+
+func single() s3export.Manifest {
+	m := whole()
+	m.ClusterMode, m.Shards = false, m.Shards[:1]
+	m.Shards[0].Slots = ""
+	return m
+}
+
+func TestManifestRoundTrip(t *testing.T) {
+	for _, m := range []s3export.Manifest{whole(), single()} {
+		b, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s3export.ParseManifest(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(m, got); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
+func TestManifestRefused(t *testing.T) {
+	for name, f := range map[string]func(*s3export.Manifest){
+		"version":        func(m *s3export.Manifest) { m.Version = 0 },
+		"operation":      func(m *s3export.Manifest) { m.Operation = "" },
+		"name":           func(m *s3export.Manifest) { m.Name = "a*" },
+		"another name":   func(m *s3export.Manifest) { m.Name = "weekly" },
+		"bucket":         func(m *s3export.Manifest) { m.Bucket = "*" },
+		"account":        func(m *s3export.Manifest) { m.Account = "1" },
+		"region":         func(m *s3export.Manifest) { m.Region = "nowhere" },
+		"source":         func(m *s3export.Manifest) { m.Source.ID = "" },
+		"of":             func(m *s3export.Manifest) { m.Of = strings.Repeat("x", 256) },
+		"engine":         func(m *s3export.Manifest) { m.Engine = "memcached" },
+		"engine version": func(m *s3export.Manifest) { m.EngineVersion = "" },
+		"exported":       func(m *s3export.Manifest) { m.Exported = time.Time{} },
+		"no shards":      func(m *s3export.Manifest) { m.Shards = nil },
+		"many shards":    func(m *s3export.Manifest) { m.Shards = make([]s3export.Shard, 501) },
+		"cluster mode":   func(m *s3export.Manifest) { m.ClusterMode = false },
+		"shard id":       func(m *s3export.Manifest) { m.Shards[1].ID = "x" },
+		"key":            func(m *s3export.Manifest) { m.Shards[1].Key = "nightly-0003.rdb" },
+		"twice":          func(m *s3export.Manifest) { m.Shards[1].ID, m.Shards[1].Key = "0001", "nightly-0001.rdb" },
+		"size":           func(m *s3export.Manifest) { m.Shards[0].Size = 0 },
+		"sum":            func(m *s3export.Manifest) { m.Shards[0].SHA256 = "0A" + m.Shards[0].SHA256[2:] },
+		"short sum":      func(m *s3export.Manifest) { m.Shards[0].SHA256 = "0a" },
+		"format":         func(m *s3export.Manifest) { m.Shards[0].Format = "PK" },
+		"rdb version":    func(m *s3export.Manifest) { m.Shards[0].RDBVersion = 0 },
+		"no slots":       func(m *s3export.Manifest) { m.Shards[0].Slots = "" },
+		"gap":            func(m *s3export.Manifest) { m.Shards[0].Slots = "0-5459,16000" },
+		"overlap":        func(m *s3export.Manifest) { m.Shards[0].Slots = "0-5461,16000" },
+		"end":            func(m *s3export.Manifest) { m.Shards[2].Slots = "16001-16382" },
+	} {
+		m := whole()
+		f(&m)
+		if _, err := m.Encode(); !errors.Is(err, backup.ErrInvalid) || backup.HintOf(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	m := single()
+	m.Shards[0].Slots = "0-16383"
+	if _, err := m.Encode(); !errors.Is(err, backup.ErrInvalid) {
+		t.Errorf("slots without cluster mode: %v", err)
+	}
+}
+
+func TestParseManifestRefused(t *testing.T) {
+	b, err := whole().Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(b)
+	for name, text := range map[string]string{
+		"nothing": "", "half": good[:len(good)/2], "trailing": good + "{}", "unknown field": strings.Replace(good, `"of"`, `"off"`, 1),
+		"case":  strings.Replace(good, `"engine":`, `"Engine":`, 1),
+		"twice": strings.Replace(good, `"engine":`, `"engine": "valkey", "engine":`, 1),
+		"utf-8": strings.Replace(good, "sessions", "\xff", 1), "large": good + strings.Repeat(" ", 1<<20), "type": strings.Replace(good, `"size": 1000`, `"size": "1000"`, 1),
+		"damage": strings.Replace(good, `"5461-15999"`, `"5461-15998"`, 1), "null": "null", "list": "[]",
+	} {
+		if text == good {
+			t.Fatalf("%s changes nothing", name)
+		}
+		if m, err := s3export.ParseManifest([]byte(text)); !errors.Is(err, backup.ErrInvalid) || !reflect.DeepEqual(m, s3export.Manifest{}) {
+			t.Errorf("%s: %v %v", name, m, err)
+		}
+	}
+	newer := strings.Replace(good, `"version": 1`, `"version": 2, "new": {}`, 1)
+	if _, err := s3export.ParseManifest([]byte(newer)); !errors.Is(err, backup.ErrUnsupported) {
+		t.Error(err)
+	}
+}
+
+func TestSlots(t *testing.T) {
+	for s, want := range map[s3export.Slots][][2]int{
+		"0-16383": {{0, 16383}}, "1,3-4": {{1, 1}, {3, 4}}, "": nil, "x": nil, "5-4": nil, "0-16384": nil, "-1": nil, "01": nil, "1-": nil, "1,,2": nil, "+1": nil,
+	} {
+		got, err := s.Ranges()
+		if (err == nil) != (want != nil) || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %v %v", s, got, err)
+		}
+	}
+	for _, c := range []struct {
+		ok    bool
+		slots []s3export.Slots
+	}{
+		{true, []s3export.Slots{"8192-16383", "0-8191"}}, {false, nil}, {false, []s3export.Slots{"0-8191"}}, {false, []s3export.Slots{"1-16383"}},
+		{false, []s3export.Slots{"0-16383", "5"}}, {false, []s3export.Slots{"0-1", "3-16383"}}, {false, []s3export.Slots{"x"}},
+	} {
+		if err := s3export.Cover(c.slots...); (err == nil) != c.ok {
+			t.Errorf("%v: %v", c.slots, err)
+		}
+	}
+}
+
+func FuzzManifest(f *testing.F) {
+	for _, m := range []s3export.Manifest{whole(), single()} {
+		b, err := m.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Add([]byte(`{"version":2}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := s3export.ParseManifest(b)
+		if err != nil {
+			if backup.CodeOf(err) != backup.ErrInvalid && backup.CodeOf(err) != backup.ErrUnsupported {
+				t.Fatal(err)
+			}
+			return
+		}
+		first, err := m.Encode()
+		if err != nil {
+			t.Fatalf("what was read can not be written: %v", err)
+		}
+		again, err := s3export.ParseManifest(first)
+		if err != nil || !reflect.DeepEqual(m, again) {
+			t.Fatalf("%v\n%v\n%v", err, m, again)
+		}
+		if second, err := again.Encode(); err != nil || !bytes.Equal(first, second) {
+			t.Fatal("written twice, it is not the same")
+		}
+	})
+}
