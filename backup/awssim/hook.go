@@ -101,6 +101,12 @@ func (x exchange) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 	if err != nil {
 		return unanswered(ctx, req, err)
 	}
+	// The SDK computes the checksum of a body while that is sent.
+	if body := req.GetStream(); body != nil {
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			return unanswered(ctx, req, err)
+		}
+	}
 	r := &Request{World: x.w, Service: service, Operation: operation, Region: region, AccessKey: accessKey}
 	status, id, a, err := x.w.serve(ctx, r, input)
 	if err != nil {

@@ -1,0 +1,198 @@
+package s3sim
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/snapwarden/snapwarden/backup/awssim"
+	"github.com/snapwarden/snapwarden/policy"
+)
+
+// S3 is a simulated Amazon S3 for one World. Make it with Service.
+type S3 struct {
+	buckets map[name]*bucket
+}
+
+// name is where a bucket's name is unique.
+type name struct{ partition, bucket string }
+
+type bucket struct {
+	name, region, owner string
+	made                time.Time
+	objects             map[string]*object
+	ownership           s3types.ObjectOwnership
+	grants              []s3types.Grant
+	policy              *policy.Document
+	policyText          string
+}
+
+// object is what a key has. Before at it is being written by a service, and nobody sees it.
+type object struct {
+	key, etag   string
+	body        []byte
+	at          time.Time
+	contentType string
+	metadata    map[string]string
+}
+
+// Service makes a simulated S3 without buckets.
+func Service() *S3 { return &S3{buckets: map[name]*bucket{}} }
+
+// Definition describes the service to its World; awssim.New calls it.
+func (s *S3) Definition() awssim.Definition {
+	return awssim.Definition{
+		ID: "S3",
+		Handlers: map[string]awssim.Handler{
+			"CreateBucket":               awssim.Write(s.createBucket),
+			"HeadBucket":                 awssim.Read(s.headBucket),
+			"GetBucketLocation":          awssim.Read(s.getBucketLocation),
+			"PutBucketPolicy":            awssim.Write(s.putBucketPolicy),
+			"GetBucketPolicy":            awssim.Read(s.getBucketPolicy),
+			"DeleteBucketPolicy":         awssim.Write(s.deleteBucketPolicy),
+			"PutBucketOwnershipControls": awssim.Write(s.putBucketOwnershipControls),
+			"GetBucketOwnershipControls": awssim.Read(s.getBucketOwnershipControls),
+			"PutBucketAcl":               awssim.Write(s.putBucketACL),
+			"GetBucketAcl":               awssim.Read(s.getBucketACL),
+			"PutObject":                  awssim.Write(s.putObject),
+			"GetObject":                  awssim.Read(s.getObject),
+			"HeadObject":                 awssim.Read(s.headObject),
+			"DeleteObject":               awssim.Write(s.deleteObject),
+			"ListObjectsV2":              awssim.Read(s.listObjects),
+		},
+		Prepare:   prepare,
+		Throttled: awssim.Error{Status: 503, Code: "SlowDown", Message: "Please reduce your request rate."},
+		Typed:     typed,
+	}
+}
+
+// body is an upload that was read.
+type body struct{ data []byte }
+
+func (b *body) Read([]byte) (int, error) { return 0, io.EOF }
+
+// prepare reads an upload's body. A body that can be rewound is read from its start, because the SDK has read it for its checksum, or sent it
+// before.
+func prepare(_ string, in any) (any, error) {
+	put, ok := in.(*awss3.PutObjectInput)
+	if !ok || put == nil {
+		return in, nil
+	}
+	c := *put
+	if c.Body == nil {
+		c.Body = &body{}
+		return &c, nil
+	}
+	at, rewinds := c.Body.(io.Seeker)
+	if rewinds {
+		if _, err := at.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+	}
+	data, err := io.ReadAll(c.Body)
+	if err != nil {
+		return nil, err
+	}
+	if rewinds { // for the World, which reads it as if it were sent
+		if _, err := at.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+	}
+	c.Body = &body{data}
+	return &c, nil
+}
+
+// typed turns an error into the type that the SDK models for its code; others stay a *smithy.GenericAPIError.
+func typed(e *awssim.Error) error {
+	m := &e.Message
+	switch e.Code {
+	case "NoSuchBucket":
+		return &s3types.NoSuchBucket{Message: m}
+	case "NoSuchKey":
+		return &s3types.NoSuchKey{Message: m}
+	case "NotFound":
+		return &s3types.NotFound{Message: m}
+	case "BucketAlreadyExists":
+		return &s3types.BucketAlreadyExists{Message: m}
+	case "BucketAlreadyOwnedByYou":
+		return &s3types.BucketAlreadyOwnedByYou{Message: m}
+	}
+	return nil
+}
+
+// find gives the bucket that a call is about, and refuses the call where S3 would.
+func (s *S3) find(r *awssim.Request, bucketName, expectedOwner *string) (*bucket, error) {
+	b, ok := s.buckets[name{r.Partition(), aws.ToString(bucketName)}]
+	switch {
+	case !ok:
+		return nil, awssim.FailStatus(404, "NoSuchBucket", "The specified bucket does not exist")
+	case b.owner != r.Account, expectedOwner != nil && *expectedOwner != b.owner:
+		return nil, awssim.FailStatus(403, "AccessDenied", "Access Denied")
+	case b.region != r.Region:
+		return nil, awssim.FailStatus(301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")
+	}
+	return b, nil
+}
+
+func (s *S3) createBucket(r *awssim.Request, in *awss3.CreateBucketInput) (*awss3.CreateBucketOutput, error) {
+	n := aws.ToString(in.Bucket)
+	if err := policy.ValidateBucketName(n); err != nil {
+		var why *policy.NameError
+		if !errors.As(err, &why) || why.Rule != policy.RuleLabel { // S3 itself takes a hyphen beside a dot
+			return nil, awssim.Fail("InvalidBucketName", "The specified bucket is not valid.")
+		}
+	}
+	place := ""
+	if in.CreateBucketConfiguration != nil {
+		place = string(in.CreateBucketConfiguration.LocationConstraint)
+	}
+	if place != r.Region && (place != "" || r.Region != "us-east-1") || place == "us-east-1" {
+		return nil, awssim.Fail("IllegalLocationConstraintException", "The %s location constraint is incompatible for the region specific endpoint this request was sent to.", place)
+	}
+	if old, ok := s.buckets[name{r.Partition(), n}]; ok {
+		if old.owner == r.Account {
+			return nil, awssim.FailStatus(409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.")
+		}
+		return nil, awssim.FailStatus(409, "BucketAlreadyExists", "The requested bucket name is not available.")
+	}
+	ownership := s3types.ObjectOwnershipBucketOwnerEnforced
+	if in.ObjectOwnership != "" {
+		ownership = in.ObjectOwnership
+	}
+	s.buckets[name{r.Partition(), n}] = &bucket{name: n, region: r.Region, owner: r.Account, made: r.Now, objects: map[string]*object{}, ownership: ownership}
+	return &awss3.CreateBucketOutput{Location: aws.String("/" + n)}, nil
+}
+
+func (s *S3) headBucket(r *awssim.Request, in *awss3.HeadBucketInput) (*awss3.HeadBucketOutput, error) {
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner)
+	if err != nil {
+		return nil, head(err)
+	}
+	return &awss3.HeadBucketOutput{BucketRegion: &b.region}, nil
+}
+
+// head makes of an error what a HEAD request tells of it, whose answer has no body.
+func head(err error) error {
+	var e *awssim.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	code := map[int]string{404: "NotFound", 403: "Forbidden", 301: "MovedPermanently", 412: "PreconditionFailed", 400: "BadRequest"}[e.Status]
+	return &awssim.Error{Status: e.Status, Code: code, Message: code}
+}
+
+func (s *S3) getBucketLocation(r *awssim.Request, in *awss3.GetBucketLocationInput) (*awss3.GetBucketLocationOutput, error) {
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner)
+	if err != nil {
+		return nil, err
+	}
+	o := &awss3.GetBucketLocationOutput{}
+	if b.region != "us-east-1" {
+		o.LocationConstraint = s3types.BucketLocationConstraint(b.region)
+	}
+	return o, nil
+}

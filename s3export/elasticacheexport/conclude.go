@@ -1,0 +1,105 @@
+package elasticacheexport
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/internal/awscall"
+	"github.com/snapwarden/snapwarden/s3export"
+)
+
+// conclude writes the manifest, and reads it back. The write is conditional on there being none, so that repeating it is harmless: what is
+// found instead is either this Operation's own, or a conflict.
+func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
+	if op.Intent() == backup.ReadOnly {
+		return op, nil
+	}
+	files, err := s.list(ctx, c, op.Ref, st)
+	if err != nil {
+		return s.stop(op, err)
+	}
+	found, missing := st.match(files)
+	if len(missing) > 0 || digest(found) != st.Seen {
+		op.Fail(failure(op, "verify", backup.ErrConflict, "find out who writes to the bucket, and export again with another token",
+			"the files that begin with %s- were changed while they were being checked", st.Name))
+		return op, nil
+	}
+	body, err := s.manifest(op, st, found).Encode()
+	if err != nil {
+		op.Fail(err)
+		return op, nil
+	}
+	key := s3export.ManifestKey(st.Name)
+	_, err = c.S3.PutObject(ctx, &awss3.PutObjectInput{
+		Bucket: &st.Bucket, Key: &key, Body: bytes.NewReader(body), IfNoneMatch: aws.String("*"),
+		ContentType: aws.String("application/json"), ExpectedBucketOwner: &op.Ref.Account,
+	}, guarded)
+	if err != nil {
+		v := s3Table.Classify(err)
+		e := v.Error(Kind, "PutObject", op.Ref, err)
+		switch {
+		case v.Code == backup.ErrConflict:
+			// Perhaps it is ours, from an answer that was lost.
+		case v.Class == awscall.Permanent:
+			return s.stop(op, e)
+		default:
+			return op, e
+		}
+	}
+	got, err := s.load(ctx, c, op.Ref, st.Bucket, key)
+	if err != nil {
+		return s.stop(op, err)
+	}
+	if !bytes.Equal(got, body) {
+		op.Fail(failure(op, "PutObject", backup.ErrConflict, "choose another Spec.Name, or leave it empty", "the manifest %s was written by somebody else", key))
+		return op, nil
+	}
+	op.AddPoint(backup.Ref{Type: TypeExport, Account: op.Ref.Account, Region: op.Ref.Region, ID: st.Bucket + "/" + key})
+	op.Made = nil // the point stands for the files
+	op.Succeed()
+	return op, nil
+}
+
+// manifest describes the export.
+func (s *Strategy) manifest(op backup.Operation, st state, found []file) s3export.Manifest {
+	m := s3export.Manifest{
+		Version: s3export.ManifestVersion, Operation: op.ID, Name: st.Name, Bucket: st.Bucket, Account: op.Ref.Account, Region: op.Ref.Region,
+		Source: op.Ref, Of: st.Source, Engine: st.Engine, EngineVersion: st.Version, ClusterMode: st.Cluster,
+		// The beginning of the stage, and not of the attempt: written again, the manifest is the same.
+		Taken: st.Taken, Exported: op.Since,
+	}
+	for i, x := range st.Shards {
+		m.Shards = append(m.Shards, s3export.Shard{ID: x.ID, Key: found[i].key, Slots: s3export.Slots(x.Slots), Size: x.Size, SHA256: hex.EncodeToString(x.SHA),
+			Format: x.Format, RDBVersion: x.RDB, ChecksumOff: x.Off})
+	}
+	return m
+}
+
+// load reads a manifest.
+func (s *Strategy) load(ctx context.Context, c Clients, r backup.Ref, bucket, key string) ([]byte, error) {
+	out, err := c.S3.GetObject(ctx, &awss3.GetObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: &r.Account})
+	if err != nil {
+		return nil, s3Table.Wrap(Kind, "GetObject", r, err)
+	}
+	defer out.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(out.Body, s3export.MaxManifestBytes+1))
+	if err != nil {
+		return nil, s3Table.Wrap(Kind, "GetObject", r, err)
+	}
+	if len(b) > s3export.MaxManifestBytes {
+		return nil, &backup.Error{Op: "GetObject", Kind: Kind, Ref: r, Code: backup.ErrInvalid, Err: errors.New("the manifest is larger than any manifest")}
+	}
+	return b, nil
+}
+
+// guarded is for calls that change something. A conditional write that the SDK repeats does no harm, so its own retryer stays.
+func guarded(o *awss3.Options) {
+	o.APIOptions = append(o.APIOptions[:len(o.APIOptions):len(o.APIOptions)], awscall.Guard)
+}

@@ -1,0 +1,283 @@
+// Package elasticacheexport exports ElastiCache snapshots to S3: one .rdb file for each shard, checked byte by byte, and a manifest that is
+// written last. An export without a manifest is not a backup, and is never called one.
+//
+//	strategy := elasticacheexport.NewFromConfig(cfg)
+//	op, err := strategy.Start(ctx, elasticache.Snapshot("111122223333", "eu-west-1", "nightly"), backup.Spec{
+//		Token: token, Options: elasticacheexport.Options{Bucket: "my-exports"},
+//	})
+//	op, err = runner.Run(ctx, op)
+//
+// The recovery point that is exported may be manual or automatic; it stays as it is. The bucket must be in the snapshot's Region and belong to
+// its account, and ElastiCache must be let in by the bucket's policy or, in the older way, by its ACL. What is missing ends the export
+// with words that name it, and a finding with a stable ID. AWS refuses data tiering and customer managed keys; both are refused here before
+// anything is sent.
+//
+// ElastiCache says neither when an export has ended nor how it went. It is taken as ended when the snapshot is no longer being copied and
+// every expected object is there, unchanged, at two looks. Then each object is read once, from S3, and checked: the header, the CRC-64 that
+// Redis and Valkey write, and a SHA-256 that goes into the manifest.
+//
+// Source: ElastiCache User Guide, "Exporting a backup"; ElastiCache API, CopySnapshot.
+package elasticacheexport
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/elasticache"
+	"github.com/snapwarden/snapwarden/internal/awscall"
+	"github.com/snapwarden/snapwarden/policy"
+)
+
+// Kind is the kind of the Strategy.
+const Kind = "elasticacheexport"
+
+// TypeExport is the type of the Ref of a finished export. Its ID is the bucket, a slash, and the key of the manifest.
+const TypeExport = "s3/elasticache-export"
+
+// TypeFiles is the type of the Ref of what an export has written so far. Its ID is the bucket, a slash, and what the keys begin with. It is
+// listed in Operation.Made from the moment at which files may appear, so that the files of an export that failed can be found.
+const TypeFiles = "s3/elasticache-export-files"
+
+// MaxShards is the largest number of shards that one export can have: the nodes that AWS allows a cluster by default, and what an Operation
+// has room for. Source: ElastiCache User Guide, "Quotas".
+const MaxShards = 90
+
+// Clients are the clients of one account and Region.
+type Clients struct {
+	ElastiCache *awselasticache.Client
+	S3          *awss3.Client
+}
+
+// Provider gives the clients for an account and a Region. Their credentials must belong to that account. It may be called often, so it keeps
+// what it makes; an error says that there is none.
+type Provider func(ctx context.Context, account, region string) (Clients, error)
+
+// Settings are the Strategy's settings; the zero value is fit for production.
+type Settings struct {
+	// Account is the account that NewFromConfig serves. Empty means that of the credentials, asked once when it is first needed.
+	Account string
+	// PollMin and PollMax limit the time between two looks; 0 means 5 and 30 seconds. Within them it is a twentieth of the time waited.
+	PollMin, PollMax time.Duration
+	// Settle is how long a result is looked for before a call that was perhaps sent is sent again, and how long files may be missing after
+	// the export has ended; 0 means 6 minutes.
+	Settle time.Duration
+	// Park is how long to wait while the snapshot is busy; 0 means a minute.
+	Park time.Duration
+	// Reading is how long one Step reads a file before the next Step carries on; 0 means 40 seconds, which is also the most.
+	Reading time.Duration
+}
+
+// Options are the settings of one export.
+type Options struct {
+	// Bucket is where the files go. Required. It must be in the snapshot's Region, belong to its account, and have a name that S3 and
+	// ElastiCache both accept (policy.ValidateBucketName).
+	Bucket string
+}
+
+// OptionsFor makes Options usable as backup.Spec.Options.
+func (Options) OptionsFor() (string, backup.Action) { return Kind, backup.ActionExport }
+
+// Strategy exports ElastiCache snapshots. It is safe for use by several goroutines.
+type Strategy struct {
+	provider Provider
+	own      *awscall.Own
+	opts     Settings
+	retryer  aws.Retryer
+}
+
+// New makes a Strategy that serves every account and Region that provider has clients for.
+func New(provider Provider, optFns ...func(*Settings)) *Strategy {
+	s := &Strategy{provider: provider, retryer: awscall.CreateRetryer()}
+	for _, f := range optFns {
+		f(&s.opts)
+	}
+	set := func(d *time.Duration, to time.Duration) {
+		if *d <= 0 {
+			*d = to
+		}
+	}
+	set(&s.opts.PollMin, 5*time.Second)
+	set(&s.opts.PollMax, 30*time.Second)
+	set(&s.opts.Settle, 6*time.Minute)
+	set(&s.opts.Park, time.Minute)
+	set(&s.opts.Reading, maxReading)
+	s.opts.Reading = min(s.opts.Reading, maxReading)
+	s.opts.PollMax = max(s.opts.PollMax, s.opts.PollMin)
+	return s
+}
+
+// maxReading leaves a Step, which has a minute, time for its other calls.
+const maxReading = 40 * time.Second
+
+// NewFromConfig makes a Strategy that serves the Region of cfg and the account of its credentials, and refuses all others with ErrInvalid.
+func NewFromConfig(cfg aws.Config, optFns ...func(*Settings)) *Strategy {
+	c := Clients{awselasticache.NewFromConfig(cfg), awss3.NewFromConfig(cfg)}
+	s := New(func(context.Context, string, string) (Clients, error) { return c, nil }, optFns...)
+	s.own = awscall.NewOwn(Kind, cfg, s.opts.Account)
+	return s
+}
+
+// Kind is "elasticacheexport".
+func (*Strategy) Kind() string { return Kind }
+
+func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
+	if s.own != nil {
+		if err := s.own.Check(ctx, r); err != nil {
+			return Clients{}, err
+		}
+	}
+	c, err := s.provider(ctx, r.Account, r.Region)
+	if err != nil {
+		return Clients{}, awscall.Client(Kind, r, err)
+	}
+	if c.ElastiCache == nil || c.S3 == nil {
+		return Clients{}, awscall.Client(Kind, r, fmt.Errorf("the provider gave no ElastiCache or no S3 client"))
+	}
+	return c, nil
+}
+
+// Start makes the Operation that exports a snapshot; r is one of elasticache.Snapshot. Spec.Options must be Options with a bucket. The files are
+// called Spec.Name, in lower case, or else "sw-" and a hash of the Operation's ID, followed by a hyphen, the shard and ".rdb".
+func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
+	op, err := backup.NewOperation(Kind, backup.ActionExport, r, spec)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	if r.Type != elasticache.TypeSnapshot {
+		return backup.Operation{}, invalid(r, "use elasticache.Snapshot; a cluster is backed up first, with package elasticache", "the type %q can not be exported", r.Type)
+	}
+	if err := policy.ValidateRegion(r.Region); err != nil {
+		return backup.Operation{}, invalid(r, "name the Region as AWS does, such as eu-west-1", "%w", err)
+	}
+	if len(r.ID) > 255 || strings.Trim(r.ID, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+		return backup.Operation{}, invalid(r, "copy the snapshot's name from AWS; elasticache.Snapshot puts it in lower case", "%q is not the name of a snapshot", r.ID)
+	}
+	o, ok := spec.Options.(Options)
+	if !ok {
+		return backup.Operation{}, invalid(r, "set Spec.Options to elasticacheexport.Options with a bucket", "options of type %T", spec.Options)
+	}
+	if err := policy.ValidateBucketName(o.Bucket); err != nil {
+		return backup.Operation{}, invalid(r, "name a bucket that S3 and ElastiCache both accept", "%w", err)
+	}
+	name := policy.CanonicalName(spec.Name)
+	if name == "" {
+		name = "sw-" + strings.TrimPrefix(op.ID, "op-")
+	}
+	if err := policy.ValidateExportName(name); err != nil {
+		return backup.Operation{}, invalid(r, "choose a shorter or plainer Spec.Name, or leave it empty", "%w", err)
+	}
+	if s.own != nil {
+		if err := s.own.Known(r); err != nil {
+			return backup.Operation{}, err
+		}
+	}
+	op.Stage = stageLook
+	return op, op.SetState(state{Bucket: o.Bucket, Name: name})
+}
+
+// Step carries on an export.
+func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operation, error) {
+	if err := op.Check(Kind); err != nil {
+		return op, err
+	}
+	if op.Done() {
+		return op, nil
+	}
+	if op.Action != backup.ActionExport {
+		return op, failure(op, string(op.Action), backup.ErrUnsupported, "", "this strategy only exports")
+	}
+	var st state
+	if err := op.GetState(&st); err != nil {
+		return op, err
+	}
+	c, err := s.clients(ctx, op.Ref)
+	if err != nil {
+		return op, err
+	}
+	var next backup.Operation
+	switch op.Stage {
+	case stageLook:
+		next, err = s.look(ctx, c, op, st)
+	case stageExport:
+		next, err = s.send(ctx, c, op, st)
+	case stageSettle:
+		next, err = s.settle(ctx, c, op, st)
+	case stageWait:
+		next, err = s.wait(ctx, c, op, st)
+	case stageVerify:
+		next, err = s.verify(ctx, c, op, st)
+	case stageManifest:
+		next, err = s.conclude(ctx, c, op, st)
+	default:
+		return op, failure(op, "export", backup.ErrInvalid, "the operation was changed, or a newer release wrote it", "unknown stage %q", op.Stage)
+	}
+	if err != nil {
+		// The Operation stays as it was, but for an attempt that surely had no effect.
+		if op.Attempt > 0 && next.Next == op.Next && next.Attempt == 0 {
+			op.Unsent()
+		}
+		return op, err
+	}
+	return next, nil
+}
+
+// The stages.
+const (
+	stageLook     = "look"     // snapshot and bucket are looked at, and a busy snapshot is waited for
+	stageExport   = "export"   // the export may be asked for
+	stageSettle   = "settle"   // it was perhaps asked for; its signs are looked for
+	stageWait     = "wait"     // the files are being written
+	stageVerify   = "verify"   // they are read and checked, one after the other
+	stageManifest = "manifest" // the manifest may be written
+)
+
+// state is an export's State.
+type state struct {
+	Bucket string `json:"b"`
+	Name   string `json:"n"`
+
+	// What the snapshot was when it was looked at.
+	Engine  string    `json:"e,omitempty"`
+	Version string    `json:"v,omitempty"`
+	Source  string    `json:"o,omitempty"` // the cluster or group that it was taken of
+	Cluster bool      `json:"cm,omitempty"`
+	Taken   time.Time `json:"t,omitzero"`
+	Shards  []shard   `json:"s,omitempty"`
+
+	// Lost is since when the snapshot, or some file, has not been seen.
+	Lost time.Time `json:"l,omitzero"`
+	// Seen is a digest of the files at the last look.
+	Seen string `json:"se,omitempty"`
+
+	// At is the shard that is being read, Offset how far, ETag of which object, and Sums the state of its check.
+	At     int    `json:"at,omitempty"`
+	Offset int64  `json:"of,omitempty"`
+	ETag   string `json:"et,omitempty"`
+	Sums   []byte `json:"su,omitempty"`
+}
+
+// shard is one file. Size and the rest are there once it was read.
+type shard struct {
+	ID    string `json:"i"`
+	Slots string `json:"s,omitempty"`
+	Size  int64  `json:"z,omitempty"`
+	SHA   []byte `json:"h,omitempty"`
+	// Format, RDB and Off are what the header and the trailer said; the CRC-64 is not kept, because the SHA-256 covers it.
+	Format string `json:"f,omitempty"`
+	RDB    int    `json:"r,omitempty"`
+	Off    bool   `json:"x,omitempty"`
+}
+
+func (st state) key(i int) string { return policy.ExportKey(st.Name, st.Shards[i].ID) }
+
+// files names what the export writes.
+func (st state) files(r backup.Ref) backup.Ref {
+	return backup.Ref{Type: TypeFiles, Account: r.Account, Region: r.Region, ID: st.Bucket + "/" + st.Name + "-"}
+}

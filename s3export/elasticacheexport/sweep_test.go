@@ -1,0 +1,82 @@
+package elasticacheexport_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/elasticache"
+	"github.com/snapwarden/snapwarden/internal/sweep"
+	"github.com/snapwarden/snapwarden/s3export"
+	"github.com/snapwarden/snapwarden/s3export/elasticacheexport"
+)
+
+func newStrategy(cfg aws.Config) backup.Strategy { return elasticacheexport.NewFromConfig(cfg) }
+
+func exportFlow(name, snapshot string, shards int) sweep.Workflow {
+	return sweep.Workflow{Name: name, Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+		b := newBed(t.(*testing.T))
+		b.bucket(bucket, all...)
+		// what there is of the export that the Operation began
+		state := func() (files, manifests []string) {
+			for _, o := range b.store.Objects(b.world, region, bucket) {
+				switch {
+				case o.At.After(time.Now()):
+				case strings.HasSuffix(o.Key, ".rdb"):
+					files = append(files, o.Key)
+				default:
+					manifests = append(manifests, o.Key)
+				}
+			}
+			return files, manifests
+		}
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.Start(ctx, elasticache.Snapshot(account, region, snapshot), backup.Spec{Token: "tonight", Options: elasticacheexport.Options{Bucket: bucket}})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				files, manifests := state()
+				if op.Phase == backup.PhaseSucceeded && (len(files) != shards || len(manifests) != 1) {
+					bad = append(bad, fmt.Sprintf("I5: success with %d of %d files and %d manifests", len(files), shards, len(manifests)))
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				files, manifests := state()
+				if len(files) > shards || len(manifests) > 1 {
+					bad = append(bad, fmt.Sprintf("I1: %d files and %d manifests", len(files), len(manifests)))
+				}
+				if len(manifests) == 1 {
+					if len(files) != shards {
+						bad = append(bad, fmt.Sprintf("I4: a manifest with %d of %d files", len(files), shards))
+					}
+					if _, err := s3export.ParseManifest(b.store.Content(b.world, region, bucket, manifests[0])); err != nil {
+						bad = append(bad, "I4: the manifest can not be read: "+err.Error())
+					}
+				}
+				listed := func(rs backup.Refs, typ string) bool {
+					return slices.ContainsFunc(rs, func(r backup.Ref) bool { return r.Type == typ })
+				}
+				if len(files) > 0 && !listed(op.Made, elasticacheexport.TypeFiles) && !listed(op.Points, elasticacheexport.TypeExport) {
+					bad = append(bad, fmt.Sprintf("I17: %d files are listed nowhere", len(files)))
+				}
+				return bad
+			},
+		}
+	}}
+}
+
+func TestSweepSingles(t *testing.T) {
+	for _, w := range []sweep.Workflow{exportFlow("export-cluster", "plain", 1), exportFlow("export-group", "sharded", 3)} {
+		t.Run(w.Name, func(t *testing.T) {
+			t.Parallel() // each run is in a bubble of its own
+			sweep.Singles(t, w).Check(t)
+		})
+	}
+}
