@@ -77,7 +77,7 @@ func (s *Strategy) manifest(op backup.Operation, st state, found []file) s3expor
 	}
 	for i, x := range st.Shards {
 		m.Shards = append(m.Shards, s3export.Shard{ID: x.ID, Key: found[i].key, Slots: s3export.Slots(x.Slots), Size: x.Size, SHA256: hex.EncodeToString(x.SHA),
-			Format: x.Format, RDBVersion: x.RDB, ChecksumOff: x.Off})
+			Format: st.Format, RDBVersion: st.RDB, ChecksumOff: x.Off})
 	}
 	return m
 }

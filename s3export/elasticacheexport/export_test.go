@@ -285,6 +285,7 @@ func TestStartRefuses(t *testing.T) {
 		"no options":  {good, backup.Spec{}},
 		"no bucket":   {good, backup.Spec{Options: elasticacheexport.Options{}}},
 		"wildcard":    {good, backup.Spec{Options: elasticacheexport.Options{Bucket: "my-*"}}},
+		"tags":        {good, backup.Spec{Tags: map[string]string{"team": "x"}, Options: elasticacheexport.Options{Bucket: bucket}}},
 		"export name": {good, backup.Spec{Name: "a/b", Options: elasticacheexport.Options{Bucket: bucket}}},
 	} {
 		c.spec.Token = "token"

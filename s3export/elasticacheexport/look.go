@@ -2,7 +2,10 @@ package elasticacheexport
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +76,11 @@ func (s *Strategy) look(ctx context.Context, c Clients, op backup.Operation, st 
 		op.Fail(err)
 		return op, nil
 	}
+	if key := aws.ToString(x.KmsKeyId); key != "" {
+		op.Find(backup.Finding{ID: "elasticacheexport.under-customer-key", Severity: backup.SeverityWarning, Ref: op.Ref,
+			Message: "the snapshot is under the key " + key + ", and ElastiCache may refuse to export it",
+			Remedy:  "if it does, back up a cluster that uses the service's default key"})
+	}
 	files, err := s.list(ctx, c, op.Ref, st)
 	if err != nil {
 		return s.stop(op, err)
@@ -82,8 +90,34 @@ func (s *Strategy) look(ctx context.Context, c Clients, op backup.Operation, st 
 			"the bucket %s already has %d objects that begin with %s-, the first is %s", st.Bucket, len(files), st.Name, files[0].key))
 		return op, nil
 	}
+	if n := st.largest(op); n > backup.MaxOperationBytes {
+		op.Fail(failure(op, "export", backup.ErrUnsupported, "choose a shorter Spec.Name or leave it empty; with scattered slots, rebalance the cluster and back up again",
+			"with %d shards the work would need %d bytes, and an Operation has %d", len(st.Shards), n, backup.MaxOperationBytes))
+		return op, nil
+	}
 	op.To(stageExport, "CopySnapshot")
 	return op, op.SetState(st)
+}
+
+// largest is the most that the Operation can grow to before its end.
+func (st state) largest(op backup.Operation) int {
+	st.Shards = slices.Clone(st.Shards)
+	for i := range st.Shards {
+		st.Shards[i].Size, st.Shards[i].SHA, st.Shards[i].Off = math.MaxInt64, make([]byte, sha256.Size), true
+	}
+	st.Lost, st.Taken = time.Now(), time.Now()
+	st.Seen, st.At, st.Offset, st.ETag, st.Sums = strings.Repeat("x", 16), MaxShards, math.MaxInt64, strings.Repeat("x", 64), make([]byte, 256)
+	st.Format, st.RDB = "VALKEY", 9999
+	op.AddMade(st.files(op.Ref))
+	if op.SetState(st) != nil {
+		return math.MaxInt
+	}
+	b, err := json.Marshal(op)
+	if err != nil {
+		return math.MaxInt
+	}
+	// Two findings of 256 bytes of message and of remedy, and a failure, may come; stages and times are written out already.
+	return len(b) + 2*(600+len(op.Ref.ID)) + 1024
 }
 
 // exportable refuses what AWS never exports.
@@ -94,17 +128,11 @@ func exportable(r backup.Ref, x *ectypes.Snapshot) error {
 	switch {
 	case x.DataTiering == ectypes.DataTieringStatusEnabled:
 		return refuse("only a restore to r6gd nodes can use it", "the snapshot %s uses data tiering, which ElastiCache does not export", r.ID)
-	case aws.ToString(x.KmsKeyId) != "":
-		return refuse("back up a cluster that uses the service's default key; encrypt the exported files in S3",
-			"the snapshot %s is under the customer managed key %s, and ElastiCache exports none such", r.ID, aws.ToString(x.KmsKeyId))
 	case word(x.Engine) == "memcached":
 		return refuse("", "Memcached has no .rdb files")
 	}
 	return nil
 }
-
-// maxSlots is how long the slot ranges of all shards may be as text: three times what the most shards need, each with one range.
-const maxSlots = 3 << 10
 
 // describe notes what must be exported.
 func (st *state) describe(r backup.Ref, x *ectypes.Snapshot) error {
@@ -134,13 +162,8 @@ func (st *state) describe(r backup.Ref, x *ectypes.Snapshot) error {
 		st.Shards = []shard{{ID: "0001"}}
 	}
 	slices.SortFunc(st.Shards, func(a, b shard) int { return strings.Compare(a.ID, b.ID) })
-	want, slots := int(aws.ToInt32(x.NumNodeGroups)), 0
-	for _, one := range st.Shards {
-		slots += len(one.Slots)
-	}
+	want := int(aws.ToInt32(x.NumNodeGroups))
 	switch {
-	case slots > maxSlots:
-		return failure(backup.Operation{Ref: r}, "export", backup.ErrUnsupported, "", "the slots of the snapshot %s are scattered over so many ranges that an Operation has no room for them", r.ID)
 	case len(st.Shards) > MaxShards:
 		return failure(backup.Operation{Ref: r}, "export", backup.ErrUnsupported, "", "the snapshot %s has %d shards, more than the %d that one export can have", r.ID, len(st.Shards), MaxShards)
 	case len(st.Shards) == 0, st.Cluster && want > 0 && want != len(st.Shards):
@@ -243,14 +266,20 @@ func (s *Strategy) settle(ctx context.Context, c Clients, op backup.Operation, s
 	return op, op.SetState(st)
 }
 
-// stop ends the Operation with an error that looking again will not mend, and returns any other as it is.
+// stop ends the Operation with an error that looking again will not mend, and returns any other as it is. That a look is denied, or answered with
+// a code that nobody knows, ends only what has not begun: afterwards it says nothing of the export, and rights can come back.
 func (s *Strategy) stop(op backup.Operation, err error) (backup.Operation, error) {
 	switch backup.CodeOf(err) {
-	case backup.ErrNotFound, backup.ErrInvalid, backup.ErrUnsupported, backup.ErrConflict, backup.ErrPartial, backup.ErrDenied, backup.ErrFailed:
-		op.Fail(err)
-		return op, nil
+	case backup.ErrDenied, backup.ErrFailed:
+		if len(op.Made) > 0 {
+			return op, err
+		}
+	case backup.ErrNotFound, backup.ErrInvalid, backup.ErrUnsupported, backup.ErrConflict, backup.ErrPartial:
+	default:
+		return op, err
 	}
-	return op, err
+	op.Fail(err)
+	return op, nil
 }
 
 func (s *Strategy) sending(o *awselasticache.Options) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/backup/awssim"
@@ -27,17 +28,55 @@ func TestNeverExported(t *testing.T) {
 			KmsKeyId: aws.String("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab")})
 		b.ok(err)
 		time.Sleep(4 * time.Hour)
-		for _, group := range []string{"tiered", "locked"} {
+		fail := func(group string) backup.Operation {
 			b.ok(b.cache.AddSnapshots(b.world, account, region, group, nil, "of-"+group))
 			op := b.run(b.start("of-"+group, ""))
 			if op.Phase != backup.PhaseFailed || !errors.Is(op.Err(), backup.ErrUnsupported) || backup.HintOf(op.Err()) == "" {
 				b.Errorf("%s: %s %v", group, op.Phase, op.Err())
 			}
+			return op
 		}
+		fail("tiered")
 		for _, c := range b.world.Calls() {
 			if c.Operation == "CopySnapshot" {
 				b.Error("it was asked for")
 			}
+		}
+		// Of a customer's key it is not known whether AWS refuses every snapshot: the warning is ours, the refusal is AWS's.
+		var ids []string
+		for _, f := range fail("locked").Findings {
+			ids = append(ids, f.ID)
+		}
+		if d := cmp.Diff([]string{"elasticacheexport.under-customer-key", "elasticacheexport.customer-key"}, ids); d != "" {
+			b.Error(d)
+		}
+	})
+}
+
+// That a look is denied ends what has not begun, and nothing that has.
+func TestDeniedLooks(t *testing.T) {
+	denied := awssim.Fault{Operation: "ListObjectsV2", Kind: awssim.FaultError, Error: awssim.Error{Status: 403, Code: "AccessDenied", Message: "Access Denied"}}
+	bubble(t, func(b *bed) {
+		b.bucket(bucket, all...)
+		b.world.Inject(denied)
+		if op := b.run(b.start("plain", "")); op.Phase != backup.PhaseFailed || !errors.Is(op.Err(), backup.ErrDenied) {
+			b.Errorf("%s %v", op.Phase, op.Err())
+		}
+	})
+	bubble(t, func(b *bed) {
+		b.bucket(bucket, all...)
+		op := b.start("plain", "")
+		for op.Stage != "wait" {
+			op = b.step(op)
+		}
+		time.Sleep(time.Hour)
+		b.world.Inject(denied)
+		got, err := b.s.Step(b.Context(), op)
+		if !errors.Is(err, backup.ErrDenied) || got.Done() {
+			b.Errorf("%s %v", got.Phase, err)
+		}
+		if op = b.run(op); op.Phase != backup.PhaseSucceeded {
+			b.Error(op.Err())
 		}
 	})
 }

@@ -9,8 +9,9 @@
 //
 // The recovery point that is exported may be manual or automatic; it stays as it is. The bucket must be in the snapshot's Region and belong to
 // its account, and ElastiCache must be let in by the bucket's policy or, in the older way, by its ACL. What is missing ends the export
-// with words that name it, and a finding with a stable ID. AWS refuses data tiering and customer managed keys; both are refused here before
-// anything is sent.
+// with words that name it, and a finding with a stable ID. AWS exports no snapshot with data tiering: such a one is
+// refused before anything is sent. It says the same of customer managed keys, but whether of every snapshot under one is not documented
+// (UNVERIFIED): there is a warning, and AWS decides.
 //
 // ElastiCache says neither when an export has ended nor how it went. It is taken as ended when the snapshot is no longer being copied and
 // every expected object is there, unchanged, at two looks. Then each object is read once, from S3, and checked: the header, the CRC-64 that
@@ -45,8 +46,9 @@ const TypeExport = "s3/elasticache-export"
 // listed in Operation.Made from the moment at which files may appear, so that the files of an export that failed can be found.
 const TypeFiles = "s3/elasticache-export-files"
 
-// MaxShards is the largest number of shards that one export can have: the nodes that AWS allows a cluster by default, and what an Operation
-// has room for. Source: ElastiCache User Guide, "Quotas".
+// MaxShards is the largest number of shards that one export can have: the nodes that AWS allows a cluster by default. With many shards a very long
+// name, or slots that are scattered over many ranges, may be more than an Operation has room for, and are refused with ErrUnsupported before
+// anything is sent. Source: ElastiCache User Guide, "Quotas".
 const MaxShards = 90
 
 // Clients are the clients of one account and Region.
@@ -143,7 +145,8 @@ func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
 	return c, nil
 }
 
-// Start makes the Operation that exports a snapshot; r is one of elasticache.Snapshot. Spec.Options must be Options with a bucket. The files are
+// Start makes the Operation that exports a snapshot; r is one of elasticache.Snapshot. Spec.Options must be Options with a bucket; Spec.Tags must be empty,
+// because ElastiCache writes the files and gives them none. The files are
 // called Spec.Name, in lower case, or else "sw-" and a hash of the Operation's ID, followed by a hyphen, the shard and ".rdb".
 func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := backup.NewOperation(Kind, backup.ActionExport, r, spec)
@@ -158,6 +161,9 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 	}
 	if len(r.ID) > 255 || strings.Trim(r.ID, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
 		return backup.Operation{}, invalid(r, "copy the snapshot's name from AWS; elasticache.Snapshot puts it in lower case", "%q is not the name of a snapshot", r.ID)
+	}
+	if len(spec.Tags) > 0 {
+		return backup.Operation{}, invalid(r, "leave Spec.Tags empty", "the files of an export are written by ElastiCache, which sets no tags")
 	}
 	o, ok := spec.Options.(Options)
 	if !ok {
@@ -250,6 +256,9 @@ type state struct {
 	Cluster bool      `json:"cm,omitempty"`
 	Taken   time.Time `json:"t,omitzero"`
 	Shards  []shard   `json:"s,omitempty"`
+	// Format and RDB are what the headers of the files say, the same in all.
+	Format string `json:"f,omitempty"`
+	RDB    int    `json:"r,omitempty"`
 
 	// Lost is since when the snapshot, or some file, has not been seen.
 	Lost time.Time `json:"l,omitzero"`
@@ -269,10 +278,8 @@ type shard struct {
 	Slots string `json:"s,omitempty"`
 	Size  int64  `json:"z,omitempty"`
 	SHA   []byte `json:"h,omitempty"`
-	// Format, RDB and Off are what the header and the trailer said; the CRC-64 is not kept, because the SHA-256 covers it.
-	Format string `json:"f,omitempty"`
-	RDB    int    `json:"r,omitempty"`
-	Off    bool   `json:"x,omitempty"`
+	// Off tells that the file carries no checksum. The CRC-64 itself is not kept, because the SHA-256 covers it.
+	Off bool `json:"x,omitempty"`
 }
 
 func (st state) key(i int) string { return policy.ExportKey(st.Name, st.Shards[i].ID) }

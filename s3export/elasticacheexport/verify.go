@@ -62,8 +62,14 @@ func (s *Strategy) verify(ctx context.Context, c Clients, op backup.Operation, s
 			"the file %s is damaged: %w", st.key(st.At), err))
 		return op, nil
 	}
+	if st.At > 0 && (info.Format != st.Format || info.Version != st.RDB) {
+		op.Fail(failure(op, "verify", backup.ErrConflict, "find out who writes to the bucket, and export again with another token",
+			"the file %s is %s %d and those before it are %s %d: they are not of one export", st.key(st.At), info.Format, info.Version, st.Format, st.RDB))
+		return op, nil
+	}
+	st.Format, st.RDB = info.Format, info.Version
 	one := &st.Shards[st.At]
-	one.Size, one.SHA, one.Format, one.RDB, one.Off = info.Size, info.SHA256[:], info.Format, info.Version, info.ChecksumOff
+	one.Size, one.SHA, one.Off = info.Size, info.SHA256[:], info.ChecksumOff
 	if info.ChecksumOff {
 		op.Find(backup.Finding{ID: "elasticacheexport.checksum-off", Severity: backup.SeverityWarning, Ref: st.files(op.Ref),
 			Message: "the file " + st.key(st.At) + " was written without a checksum, so that only its header and its end could be checked"})
