@@ -17,8 +17,8 @@
 //   - ebs, rds and elasticache are the strategies. Whoever imports one compiles the SDK of that service only.
 //   - s3export/elasticacheexport exports ElastiCache snapshots to S3, reads back every byte, and writes a manifest last; s3export/rdb checks a
 //     single .rdb file.
-//   - policy validates the names, ids and ARNs of AWS, with errors that say which rule was broken and where, and reads and writes policy
-//     documents.
+//   - policy validates the names, ids and ARNs of AWS, with errors that say which rule was broken and where; it reads, builds and merges
+//     policy documents.
 //   - backup/awssim is a simulated AWS underneath the real SDK clients, for tests and for trying things out without an account.
 //   - backup/backuptest is the suite that every Strategy passes, yours too, and a scripted Strategy for tests of your own orchestration.
 //   - backup/backupzap logs events with zap; package backup does it with log/slog.

@@ -1,10 +1,11 @@
 // Package policy knows how AWS spells things: partitions and Regions, account
-// ids, ARNs, and the names of databases, caches, volumes, snapshots, keys, tags
-// and zones. It checks them before a call is made, so that a wrong name is an
+// ids, ARNs, and the names of databases, caches, volumes, snapshots, keys, tags,
+// zones, buckets and exports; and it reads, builds and merges policy documents. It checks them before a call is made, so that a wrong name is an
 // error with a place in it and not a refusal from AWS an hour later.
 //
 // All functions are pure: no AWS call, no clock, no global state. They may be
-// called from any goroutine and do not allocate when the value is good.
+// called from any goroutine, and those that only check do not allocate when the
+// value is good.
 //
 // # What a good answer means
 //
@@ -18,7 +19,8 @@
 //
 // # Errors
 //
-// Every error is a *[NameError]. Its Rule is stable and meant for programs; its
+// The error of a name is a *[NameError], that of a document a *[DocumentError]. A
+// NameError's Rule is stable and meant for programs; its
 // message is meant for people and may change in any release.
 //
 // # Letter case

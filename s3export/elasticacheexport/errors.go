@@ -23,11 +23,11 @@ type message struct {
 // messages are in the order in which they are tried.
 var messages = [...]message{
 	{"granted READ_ACP permissions", "elasticacheexport.grant-read-acp", backup.ErrDenied,
-		"ElastiCache may not look at the bucket's ACL: allow s3:GetBucketAcl on the bucket to <region>.elasticache-snapshot.amazonaws.com in the bucket policy, or grant READ_ACP to its canonical id (in the console: view permissions)"},
+		"ElastiCache may not look at the bucket's ACL: allow s3:GetBucketAcl on the bucket to <region>.elasticache-snapshot.amazonaws.com in the bucket policy (policy.ExportStatement), or grant READ_ACP to its canonical id (in the console: view permissions)"},
 	{"granted READ permissions", "elasticacheexport.grant-read", backup.ErrDenied,
-		"ElastiCache may not list or read the bucket: allow s3:ListBucket on the bucket and s3:GetObject on its objects to <region>.elasticache-snapshot.amazonaws.com in the bucket policy, or grant READ to its canonical id (in the console: list and read)"},
+		"ElastiCache may not list or read the bucket: allow s3:ListBucket on the bucket and s3:GetObject on its objects to <region>.elasticache-snapshot.amazonaws.com in the bucket policy (policy.ExportStatement), or grant READ to its canonical id (in the console: list and read)"},
 	{"granted WRITE permissions", "elasticacheexport.grant-write", backup.ErrDenied,
-		"ElastiCache may not write to the bucket: allow s3:PutObject on its objects to <region>.elasticache-snapshot.amazonaws.com in the bucket policy, or grant WRITE to its canonical id (in the console: upload and delete)"},
+		"ElastiCache may not write to the bucket: allow s3:PutObject on its objects to <region>.elasticache-snapshot.amazonaws.com in the bucket policy (policy.ExportStatement), or grant WRITE to its canonical id (in the console: upload and delete)"},
 	{"unable to validate the authenticated user", "elasticacheexport.caller-list-all", backup.ErrDenied,
 		"the caller's own policy must allow s3:ListAllMyBuckets on arn:aws:s3:::* ; limiting it to one bucket is what causes this"},
 	{"does not have sufficient permissions", "elasticacheexport.caller-rights", backup.ErrDenied,

@@ -2,7 +2,6 @@ package elasticacheexport_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -53,17 +52,22 @@ func Example() {
 	first := export("first try")
 	fmt.Println(first.Phase, first.Findings[0].ID)
 
-	open, err := json.Marshal(policy.Document{Version: policy.Version, Statements: []policy.Statement{{
-		Sid: "ElastiCacheExport", Effect: policy.Allow, Principal: &policy.Principal{Service: []string{"eu-west-1.elasticache-snapshot.amazonaws.com"}},
-		Action: []string{"s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:GetBucketAcl", "s3:ListMultipartUploadParts", "s3:ListBucketMultipartUploads"},
-
-		Resource: []string{"arn:aws:s3:::exports-111122223333", "arn:aws:s3:::exports-111122223333/*"},
-	}}})
+	statement, err := policy.ExportStatement("exports-111122223333", "eu-west-1")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	if _, err := awss3.NewFromConfig(cfg).PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{Bucket: aws.String("exports-111122223333"), Policy: aws.String(string(open))}); err != nil {
+	document, _, err := policy.Document{}.Merge(statement)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	open, err := document.Encode(policy.MaxBucketPolicy)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := awss3.NewFromConfig(cfg).PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{Bucket: aws.String("exports-111122223333"), Policy: &open}); err != nil {
 		fmt.Println(err)
 		return
 	}
