@@ -99,7 +99,7 @@ func (s *Strategy) wait(ctx context.Context, c Clients, op backup.Operation, st 
 	}
 	// A snapshot that was deleted meanwhile does not undo its export: the files decide.
 	if x != nil && word(x.SnapshotStatus) == statusCopying {
-		st.Lost, st.Seen = time.Time{}, ""
+		st.Copying, st.Lost, st.Seen = true, time.Time{}, ""
 		s.poll(&op)
 		return op, op.SetState(st)
 	}
@@ -119,7 +119,9 @@ func (s *Strategy) wait(ctx context.Context, c Clients, op backup.Operation, st 
 	}
 	if len(missing) > 0 {
 		st.Seen = ""
-		if !s.lost(&st.Lost) {
+		// That AWS shows an export by the status of its source is not documented. If it was never seen, files that are missing are no
+		// sign of an end: they are waited for until the deadline.
+		if !s.lost(&st.Lost) || !st.Copying {
 			s.poll(&op)
 			return op, op.SetState(st)
 		}

@@ -185,7 +185,7 @@ func (s *Strategy) send(ctx context.Context, c Clients, op backup.Operation, st 
 			return s.stop(op, err)
 		}
 		if begun {
-			return s.exporting(op, st)
+			return s.adopt(op, st)
 		}
 	case backup.Send:
 	default:
@@ -229,8 +229,19 @@ func (s *Strategy) exporting(op backup.Operation, st state) (backup.Operation, e
 	return op, op.SetState(st)
 }
 
-// begun looks for signs of an export that was perhaps asked for. That the snapshot is being copied may be another's doing, but then ours was
-// refused; waiting is right in both cases, because the files will tell.
+// adopt takes files that are there after a call that was perhaps sent for its result, if their name proves that. What is in an .rdb file does not
+// say of which snapshot it is.
+func (s *Strategy) adopt(op backup.Operation, st state) (backup.Operation, error) {
+	if st.Own {
+		return s.exporting(op, st)
+	}
+	op.AddMade(st.files(op.Ref))
+	op.Fail(failure(op, "CopySnapshot", backup.ErrConflict, "look at the files that are listed in Made; leave Spec.Name empty, and the name itself will tell",
+		"the answer to the call was lost, and the files that begin with %s- may be of this export or of another that chose the same name", st.Name))
+	return op, nil
+}
+
+// begun looks for the files of an export that was perhaps asked for.
 func (s *Strategy) begun(ctx context.Context, c Clients, op backup.Operation, st state) (bool, error) {
 	files, err := s.list(ctx, c, op.Ref, st)
 	if err != nil {
@@ -246,7 +257,7 @@ func (s *Strategy) settle(ctx context.Context, c Clients, op backup.Operation, s
 		return s.stop(op, err)
 	}
 	if begun {
-		return s.exporting(op, st)
+		return s.adopt(op, st)
 	}
 	x, err := s.snapshot(ctx, c, op.Ref)
 	if err != nil {

@@ -135,7 +135,7 @@ func TestSettles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(b *bed) {
 				b.bucket(bucket, all...)
-				op := b.start("plain", "out")
+				op := b.start("plain", "")
 				for op.Stage != "export" {
 					op = b.step(op)
 				}
@@ -161,6 +161,43 @@ func TestSettles(t *testing.T) {
 			})
 		})
 	}
+}
+
+// With a name of the caller's own, files that are there after a lost answer prove nothing.
+func TestAdoptsOnlyItsOwn(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.bucket(bucket, all...)
+		op := b.start("plain", "out")
+		for op.Stage != "export" {
+			op = b.step(op)
+		}
+		b.world.Inject(awssim.Fault{Operation: "CopySnapshot", Kind: awssim.FaultLostReply})
+		op.Attempt = 1
+		if _, err := b.s.Step(b.Context(), op); backup.CodeOf(err) != backup.ErrUnavailable {
+			b.Fatal(err)
+		}
+		op = b.run(op)
+		if !errors.Is(op.Err(), backup.ErrConflict) || len(op.Made) != 1 || len(op.Points) != 0 {
+			b.Errorf("%s %v %v", op.Phase, op.Made, op.Err())
+		}
+	})
+}
+
+// A service that shows nothing of an export by the snapshot's status is waited for.
+func TestExportThatIsNotShown(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.bucket(bucket, all...)
+		op := b.start("sharded", "")
+		for op.Stage != "export" {
+			op = b.step(op)
+		}
+		b.ok(b.cache.Hold(b.world, account, region, "sharded", "available", 48*time.Hour))
+		b.world.SetSpeed(0.01) // the export takes hours
+		op = b.run(op)
+		if op.Phase != backup.PhaseSucceeded || time.Since(op.Started) < time.Hour {
+			b.Errorf("after %v: %s %v", time.Since(op.Started), op.Phase, op.Err())
+		}
+	})
 }
 
 func TestProvider(t *testing.T) {

@@ -147,7 +147,9 @@ func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
 
 // Start makes the Operation that exports a snapshot; r is one of elasticache.Snapshot. Spec.Options must be Options with a bucket; Spec.Tags must be empty,
 // because ElastiCache writes the files and gives them none. The files are
-// called Spec.Name, in lower case, or else "sw-" and a hash of the Operation's ID, followed by a hyphen, the shard and ".rdb".
+// called Spec.Name, in lower case, or else "sw-" and a hash of the Operation's ID, followed by a hyphen, the shard and ".rdb". A name of
+// the caller's own has a price: if the answer to the call is lost, nothing tells whether the files of that name are of this export or of another
+// that chose the name at the same time, and the work ends in ErrConflict.
 func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := backup.NewOperation(Kind, backup.ActionExport, r, spec)
 	if err != nil {
@@ -173,7 +175,8 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 		return backup.Operation{}, invalid(r, "name a bucket that S3 and ElastiCache both accept", "%w", err)
 	}
 	name := policy.CanonicalName(spec.Name)
-	if name == "" {
+	own := name == ""
+	if own {
 		name = "sw-" + strings.TrimPrefix(op.ID, "op-")
 	}
 	if err := policy.ValidateExportName(name); err != nil {
@@ -185,7 +188,7 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 		}
 	}
 	op.Stage = stageLook
-	return op, op.SetState(state{Bucket: o.Bucket, Name: name})
+	return op, op.SetState(state{Bucket: o.Bucket, Name: name, Own: own})
 }
 
 // Step carries on an export.
@@ -248,6 +251,8 @@ const (
 type state struct {
 	Bucket string `json:"b"`
 	Name   string `json:"n"`
+	// Own: the name is made of the Operation's ID, so that nobody else's export has it.
+	Own bool `json:"w,omitempty"`
 
 	// What the snapshot was when it was looked at.
 	Engine  string    `json:"e,omitempty"`
@@ -260,6 +265,8 @@ type state struct {
 	Format string `json:"f,omitempty"`
 	RDB    int    `json:"r,omitempty"`
 
+	// Copying: the snapshot was seen being copied after the export had been asked for.
+	Copying bool `json:"c,omitempty"`
 	// Lost is since when the snapshot, or some file, has not been seen.
 	Lost time.Time `json:"l,omitzero"`
 	// Seen is a digest of the files at the last look.
