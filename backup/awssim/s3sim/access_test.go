@@ -22,6 +22,13 @@ func (b *bed) policy(text string) error {
 	return err
 }
 
+// open turns Block Public Access off.
+func (b *bed) open() {
+	b.Helper()
+	_, err := b.api.DeletePublicAccessBlock(b.Context(), &awss3.DeletePublicAccessBlockInput{Bucket: aws.String("box")})
+	b.ok(err)
+}
+
 func (b *bed) may(action string) (yes bool) {
 	b.world.Do(account, region, func(r *awssim.Request) { yes = b.sim.ServiceMay(r, "box", principal, canonical, action) })
 	return yes
@@ -94,6 +101,7 @@ func TestServiceMay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(b *bed) {
 				b.make("box")
+				b.open()
 				b.ok(b.policy(`{"Version": "2012-10-17", "Statement": [` + c.statements + `]}`))
 				if got := b.may(c.action); got != c.want {
 					t.Errorf("%v", got)

@@ -1,9 +1,6 @@
 package s3sim
 
 import (
-	"bytes"
-	"crypto/md5" //nolint:gosec // an ETag is an MD5
-	"encoding/hex"
 	"io"
 	"maps"
 	"slices"
@@ -18,20 +15,79 @@ import (
 	"github.com/snapwarden/snapwarden/backup/awssim"
 )
 
-const maxKey = 1024
+const (
+	maxKey = 1024
+	maxPut = 5 << 30 // bytes in one PutObject, part or CopyObject
+)
 
-func etag(b []byte) string {
-	sum := md5.Sum(b) //nolint:gosec // as above
-	return `"` + hex.EncodeToString(sum[:]) + `"`
+// object is one version of what a key has. Before at it is being written by a service, and nobody sees it. It is never changed but for its
+// locks and its restoring.
+type object struct {
+	key, version, etag string
+	marker             bool
+	content            blob
+	at                 time.Time
+	contentType        string
+	metadata           map[string]string
+	sum                checksum
+	class              s3types.StorageClass
+	cipher             cipher
+	parts              int32
+	restoredAt, until  time.Time
+	locks
 }
 
-// seen gives the object that a key has. The time is that of the call itself and not Request.Now: no read of S3 is stale.
-func (b *bucket) seen(key *string) *object {
-	o := b.objects[aws.ToString(key)]
-	if o == nil || o.at.After(time.Now()) {
+// newest gives the object that a key has. The time is that of the call itself and not Request.Now: no read of S3 is stale.
+func (b *bucket) newest(key string) *object {
+	now := time.Now()
+	for _, o := range slices.Backward(b.objects[key]) {
+		if !o.at.After(now) {
+			if o.marker {
+				return nil
+			}
+			return o
+		}
+	}
+	return nil
+}
+
+// version gives the version of a key that a call names, or the newest.
+func (b *bucket) version(key, id *string) (*object, error) {
+	if id == nil || *id == "" {
+		if o := b.newest(aws.ToString(key)); o != nil {
+			return o, nil
+		}
+		return nil, noKey()
+	}
+	for _, o := range b.objects[aws.ToString(key)] {
+		switch {
+		case o.version != *id || o.at.After(time.Now()):
+		case o.marker:
+			return nil, awssim.FailStatus(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+		default:
+			return o, nil
+		}
+	}
+	return nil, awssim.FailStatus(404, "NoSuchVersion", "The specified version does not exist.")
+}
+
+// add makes an object the newest version of its key. Without versioning it takes the place of what was there.
+func (b *bucket) add(r *awssim.Request, o *object) {
+	o.version = "null"
+	if b.versioning == s3types.BucketVersioningStatusEnabled {
+		o.version = r.NewID("version")
+	} else {
+		b.objects[o.key] = slices.DeleteFunc(b.objects[o.key], func(old *object) bool { return old.version == "null" })
+	}
+	b.objects[o.key] = append(b.objects[o.key], o)
+}
+
+// versionID is what answers tell of a version: nothing while the bucket never had versions.
+func (b *bucket) versionID(o *object) *string {
+	if b.versioning == "" {
 		return nil
 	}
-	return o
+	return aws.String(o.version)
 }
 
 func precondition() error {
@@ -44,72 +100,165 @@ func same(condition *string, etag string) bool {
 	return strings.Trim(*condition, `"`) == strings.Trim(etag, `"`)
 }
 
+// admits checks a write's key and its conditions.
+func (b *bucket) admits(key string, ifMatch, ifNoneMatch *string) error {
+	old := b.newest(key)
+	switch {
+	case len(key) > maxKey:
+		return awssim.Fail("KeyTooLongError", "Your key is too long")
+	case ifNoneMatch != nil && *ifNoneMatch != "*":
+		return unsupported("If-None-Match of a write with anything but *")
+	case ifNoneMatch != nil && old != nil:
+		return precondition()
+	case ifMatch != nil && old == nil:
+		return noKey()
+	case ifMatch != nil && !same(ifMatch, old.etag):
+		return precondition()
+	}
+	return nil
+}
+
+var classes = []s3types.StorageClass{
+	s3types.StorageClassStandard, s3types.StorageClassStandardIa, s3types.StorageClassOnezoneIa, s3types.StorageClassIntelligentTiering,
+	s3types.StorageClassGlacierIr, s3types.StorageClassGlacier, s3types.StorageClassDeepArchive,
+}
+
+func class(c s3types.StorageClass) (s3types.StorageClass, error) {
+	if c == "" {
+		return s3types.StorageClassStandard, nil
+	}
+	if !slices.Contains(classes, c) {
+		return "", awssim.Fail("InvalidStorageClass", "The storage class you specified is not valid")
+	}
+	return c, nil
+}
+
 func (s *S3) putObject(r *awssim.Request, in *awss3.PutObjectInput) (*awss3.PutObjectOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner)
+	key := aws.ToString(in.Key)
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:PutObject", key)
 	if err != nil {
 		return nil, err
 	}
-	key, old := aws.ToString(in.Key), b.seen(in.Key)
-	switch {
-	case len(key) > maxKey:
-		return nil, awssim.Fail("KeyTooLongError", "Your key is too long")
-	case in.IfNoneMatch != nil && *in.IfNoneMatch != "*":
-		return nil, awssim.FailStatus(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
-	case in.IfNoneMatch != nil && old != nil:
-		return nil, precondition()
-	case in.IfMatch != nil && old == nil:
-		return nil, noKey()
-	case in.IfMatch != nil && !same(in.IfMatch, old.etag):
-		return nil, precondition()
+	if err := b.admits(key, in.IfMatch, in.IfNoneMatch); err != nil {
+		return nil, err
+	}
+	if in.Tagging != nil {
+		return nil, unsupported("tags of objects")
 	}
 	data, ok := in.Body.(*body)
 	if !ok {
 		return nil, awssim.FailStatus(500, "InternalError", "the body was not read")
 	}
-	o := &object{key: key, body: bytes.Clone(data.data), etag: etag(data.data), at: r.Now, contentType: aws.ToString(in.ContentType), metadata: maps.Clone(in.Metadata)}
-	b.objects[key] = o
-	return &awss3.PutObjectOutput{ETag: aws.String(o.etag), Size: aws.Int64(int64(len(o.body)))}, nil
-}
-
-func (s *S3) getObject(r *awssim.Request, in *awss3.GetObjectInput) (*awss3.GetObjectOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner)
-	if err != nil {
+	o := &object{key: key, content: bytesBlob(slices.Clone(data.data)), at: r.Now, contentType: contentType(in.ContentType), metadata: maps.Clone(in.Metadata)}
+	o.etag = `"` + o.content.etag() + `"`
+	if o.class, err = class(in.StorageClass); err != nil {
 		return nil, err
 	}
-	o := b.seen(in.Key)
-	switch {
-	case o == nil:
-		return nil, noKey()
-	case in.IfMatch != nil && !same(in.IfMatch, o.etag):
-		return nil, precondition()
+	if o.cipher, err = b.seal(r, in.ServerSideEncryption, in.SSEKMSKeyId, in.SSECustomerAlgorithm, in.SSECustomerKeyMD5); err != nil {
+		return nil, err
 	}
-	data, content := o.body, (*string)(nil)
-	if in.Range != nil {
-		first, last, ok := span(*in.Range, len(data))
-		if !ok {
-			return nil, awssim.FailStatus(416, "InvalidRange", "The requested range is not satisfiable")
-		}
-		content = aws.String("bytes " + strconv.Itoa(first) + "-" + strconv.Itoa(last) + "/" + strconv.Itoa(len(data)))
-		data = data[first : last+1]
+	v := values{in.ChecksumCRC32, in.ChecksumCRC32C, in.ChecksumCRC64NVME, in.ChecksumSHA1, in.ChecksumSHA256}
+	if o.sum, err = receive(in.ChecksumAlgorithm, s3types.ChecksumAlgorithmCrc32, v, o.content); err != nil {
+		return nil, err
 	}
-	// The bytes of an object are never changed, only replaced, so that the reader needs no copy.
-	return &awss3.GetObjectOutput{
-		Body: io.NopCloser(bytes.NewReader(data)), ContentLength: aws.Int64(int64(len(data))), ContentRange: content, ETag: aws.String(o.etag),
-		LastModified: aws.Time(o.at), ContentType: aws.String(o.contentType), Metadata: maps.Clone(o.metadata),
+	if o.locks, err = b.locksOf(r, in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus); err != nil {
+		return nil, err
+	}
+	b.add(r, o)
+	w := o.sum.values()
+	return &awss3.PutObjectOutput{
+		ETag: aws.String(o.etag), VersionId: b.versionID(o), ServerSideEncryption: o.cipher.sse, SSEKMSKeyId: optional(o.cipher.key),
+		SSECustomerAlgorithm: o.cipher.algorithm(), SSECustomerKeyMD5: optional(o.cipher.customer), ChecksumType: o.sum.kind,
+		ChecksumCRC32: w.CRC32, ChecksumCRC32C: w.CRC32C, ChecksumCRC64NVME: w.CRC64NVME, ChecksumSHA1: w.SHA1, ChecksumSHA256: w.SHA256,
 	}, nil
 }
 
+func contentType(t *string) string {
+	if t == nil {
+		return "binary/octet-stream"
+	}
+	return *t
+}
+
+// look gives the object that a read is about. Whoever may not list the bucket does not learn that a key is missing.
+func (s *S3) look(r *awssim.Request, bucketName, owner, key, version *string) (*bucket, *object, error) {
+	action := "s3:GetObject"
+	if version != nil {
+		action = "s3:GetObjectVersion"
+	}
+	b, err := s.find(r, bucketName, owner, action, aws.ToString(key))
+	if err != nil {
+		return nil, nil, err
+	}
+	o, err := b.version(key, version)
+	if err != nil && !s.may(r, b, "s3:ListBucket", "") {
+		err = denied()
+	}
+	return b, o, err
+}
+
+func (s *S3) getObject(r *awssim.Request, in *awss3.GetObjectInput) (*awss3.GetObjectOutput, error) {
+	b, o, err := s.look(r, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId)
+	if err != nil {
+		return nil, err
+	}
+	if in.IfMatch != nil && !same(in.IfMatch, o.etag) {
+		return nil, precondition()
+	}
+	if err := o.readable(r, in.SSECustomerAlgorithm, in.SSECustomerKeyMD5); err != nil {
+		return nil, err
+	}
+	content, where, w := o.content, (*string)(nil), values{}
+	if in.Range != nil {
+		first, last, ok := span(*in.Range, o.content.size)
+		if !ok {
+			return nil, awssim.FailStatus(416, "InvalidRange", "The requested range is not satisfiable")
+		}
+		where = aws.String("bytes " + strconv.FormatInt(first, 10) + "-" + strconv.FormatInt(last, 10) + "/" + strconv.FormatInt(o.content.size, 10))
+		content = content.cut(first, last-first+1)
+	} else if in.ChecksumMode == s3types.ChecksumModeEnabled {
+		w = o.sum.values()
+	}
+	return &awss3.GetObjectOutput{
+		Body: &reader{b: content}, ContentLength: aws.Int64(content.size), ContentRange: where, ETag: aws.String(o.etag), VersionId: b.versionID(o),
+		LastModified: aws.Time(o.at), ContentType: aws.String(o.contentType), Metadata: maps.Clone(o.metadata), StorageClass: o.shownClass(),
+		ServerSideEncryption: o.cipher.sse, SSEKMSKeyId: optional(o.cipher.key), Restore: o.restoring(r),
+		SSECustomerAlgorithm: o.cipher.algorithm(), SSECustomerKeyMD5: optional(o.cipher.customer),
+		ChecksumCRC32: w.CRC32, ChecksumCRC32C: w.CRC32C, ChecksumCRC64NVME: w.CRC64NVME, ChecksumSHA1: w.SHA1, ChecksumSHA256: w.SHA256,
+		ObjectLockMode: s3types.ObjectLockMode(o.mode), ObjectLockRetainUntilDate: o.retained(), ObjectLockLegalHoldStatus: o.hold,
+	}, nil
+}
+
+// readable tells why the caller cannot read the bytes of an object.
+func (o *object) readable(r *awssim.Request, customerAlgorithm, customerMD5 *string) error {
+	if o.archived() {
+		return awssim.FailStatus(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
+	}
+	if err := o.cipher.given(customerAlgorithm, customerMD5); err != nil {
+		return err
+	}
+	return o.cipher.open(r)
+}
+
+// shownClass is the class as answers tell it: nothing for STANDARD.
+func (o *object) shownClass() s3types.StorageClass {
+	if o.class == s3types.StorageClassStandard {
+		return ""
+	}
+	return o.class
+}
+
 // span reads a range of the forms bytes=first-last and bytes=first-.
-func span(s string, size int) (first, last int, ok bool) {
+func span(s string, size int64) (first, last int64, ok bool) {
 	s, ok = strings.CutPrefix(s, "bytes=")
 	a, z, dash := strings.Cut(s, "-")
-	first, err := strconv.Atoi(a)
+	first, err := strconv.ParseInt(a, 10, 64)
 	if !ok || !dash || err != nil || first < 0 || first >= size {
 		return 0, 0, false
 	}
 	last = size - 1
 	if z != "" {
-		n, err := strconv.Atoi(z)
+		n, err := strconv.ParseInt(z, 10, 64)
 		if err != nil || n < first {
 			return 0, 0, false
 		}
@@ -119,55 +268,74 @@ func span(s string, size int) (first, last int, ok bool) {
 }
 
 func (s *S3) headObject(r *awssim.Request, in *awss3.HeadObjectInput) (*awss3.HeadObjectOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner)
+	b, o, err := s.look(r, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId)
 	if err != nil {
 		return nil, head(err)
 	}
-	o := b.seen(in.Key)
-	switch {
-	case o == nil:
-		return nil, head(noKey())
-	case in.IfMatch != nil && !same(in.IfMatch, o.etag):
+	if in.IfMatch != nil && !same(in.IfMatch, o.etag) {
 		return nil, head(precondition())
 	}
-	return &awss3.HeadObjectOutput{ContentLength: aws.Int64(int64(len(o.body))), ETag: aws.String(o.etag), LastModified: aws.Time(o.at),
-		ContentType: aws.String(o.contentType), Metadata: maps.Clone(o.metadata)}, nil
+	if err := o.cipher.given(in.SSECustomerAlgorithm, in.SSECustomerKeyMD5); err != nil {
+		return nil, head(err)
+	}
+	out := &awss3.HeadObjectOutput{
+		ContentLength: aws.Int64(o.content.size), ETag: aws.String(o.etag), LastModified: aws.Time(o.at), VersionId: b.versionID(o),
+		ContentType: aws.String(o.contentType), Metadata: maps.Clone(o.metadata), StorageClass: o.shownClass(), Restore: o.restoring(r),
+		ServerSideEncryption: o.cipher.sse, SSEKMSKeyId: optional(o.cipher.key), SSECustomerAlgorithm: o.cipher.algorithm(), SSECustomerKeyMD5: optional(o.cipher.customer),
+		ObjectLockMode: s3types.ObjectLockMode(o.mode), ObjectLockRetainUntilDate: o.retained(), ObjectLockLegalHoldStatus: o.hold,
+	}
+	if in.PartNumber != nil && o.parts > 0 {
+		out.PartsCount = aws.Int32(o.parts)
+	}
+	if in.ChecksumMode == s3types.ChecksumModeEnabled {
+		w := o.sum.values()
+		out.ChecksumType = o.sum.kind
+		out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumCRC64NVME, out.ChecksumSHA1, out.ChecksumSHA256 = w.CRC32, w.CRC32C, w.CRC64NVME, w.SHA1, w.SHA256
+	}
+	return out, nil
 }
 
 func (s *S3) deleteObject(r *awssim.Request, in *awss3.DeleteObjectInput) (*awss3.DeleteObjectOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner)
+	key, action := aws.ToString(in.Key), "s3:DeleteObject"
+	if in.VersionId != nil {
+		action = "s3:DeleteObjectVersion"
+	}
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, action, key)
 	if err != nil {
 		return nil, err
 	}
-	if b.seen(in.Key) != nil {
-		delete(b.objects, *in.Key)
+	if in.IfMatch != nil {
+		if err := b.admits(key, in.IfMatch, nil); err != nil {
+			return nil, err
+		}
 	}
-	return &awss3.DeleteObjectOutput{}, nil
+	if in.VersionId == nil && b.versioning != "" {
+		m := &object{key: key, marker: true, at: r.Now}
+		b.add(r, m)
+		return &awss3.DeleteObjectOutput{DeleteMarker: aws.Bool(true), VersionId: aws.String(m.version)}, nil
+	}
+	id := "null"
+	if in.VersionId != nil {
+		id = *in.VersionId
+	}
+	at := slices.IndexFunc(b.objects[key], func(o *object) bool { return o.version == id && !o.at.After(time.Now()) })
+	if at < 0 {
+		return &awss3.DeleteObjectOutput{}, nil
+	}
+	o := b.objects[key][at]
+	bypass := aws.ToBool(in.BypassGovernanceRetention) && s.may(r, b, "s3:BypassGovernanceRetention", key)
+	if o.lockedAt(r.Now, bypass) {
+		return nil, denied()
+	}
+	b.objects[key] = slices.Delete(b.objects[key], at, at+1)
+	return &awss3.DeleteObjectOutput{VersionId: in.VersionId, DeleteMarker: marker(o)}, nil
 }
 
-func (s *S3) listObjects(r *awssim.Request, in *awss3.ListObjectsV2Input) (*awss3.ListObjectsV2Output, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner)
-	if err != nil {
-		return nil, err
+func marker(o *object) *bool {
+	if !o.marker {
+		return nil
 	}
-	if in.Delimiter != nil {
-		return nil, awssim.FailStatus(501, "NotImplemented", "s3sim lists without delimiters only")
-	}
-	after := max(aws.ToString(in.StartAfter), aws.ToString(in.ContinuationToken))
-	size := r.Page(int(aws.ToInt32(in.MaxKeys)), 1000, 1000)
-	out := &awss3.ListObjectsV2Output{Name: in.Bucket, Prefix: in.Prefix, IsTruncated: aws.Bool(false), MaxKeys: aws.Int32(int32(size))}
-	for _, key := range slices.Sorted(maps.Keys(b.objects)) {
-		o := b.seen(&key)
-		if o == nil || key <= after || !strings.HasPrefix(key, aws.ToString(in.Prefix)) {
-			continue
-		}
-		if len(out.Contents) == size {
-			out.IsTruncated, out.NextContinuationToken = aws.Bool(true), out.Contents[size-1].Key
-			break
-		}
-		out.Contents = append(out.Contents, s3types.Object{Key: aws.String(key), ETag: aws.String(o.etag), Size: aws.Int64(int64(len(o.body))),
-			LastModified: aws.Time(o.at), StorageClass: s3types.ObjectStorageClassStandard})
-	}
-	out.KeyCount = aws.Int32(int32(len(out.Contents)))
-	return out, nil
+	return aws.Bool(true)
 }
+
+var _ io.ReadCloser = (*reader)(nil)

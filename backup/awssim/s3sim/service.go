@@ -24,20 +24,19 @@ type name struct{ partition, bucket string }
 type bucket struct {
 	name, region, owner string
 	made                time.Time
-	objects             map[string]*object
-	ownership           s3types.ObjectOwnership
-	grants              []s3types.Grant
-	policy              *policy.Document
-	policyText          string
-}
-
-// object is what a key has. Before at it is being written by a service, and nobody sees it.
-type object struct {
-	key, etag   string
-	body        []byte
-	at          time.Time
-	contentType string
-	metadata    map[string]string
+	// objects holds the versions of each key, the oldest first.
+	objects    map[string][]*object
+	uploads    map[string]*upload
+	ownership  s3types.ObjectOwnership
+	grants     []s3types.Grant
+	policy     *policy.Document
+	policyText string
+	block      s3types.PublicAccessBlockConfiguration
+	versioning s3types.BucketVersioningStatus
+	encryption s3types.ServerSideEncryptionByDefault
+	lock       *s3types.ObjectLockRule
+	lockable   bool
+	lifecycle  []s3types.LifecycleRule
 }
 
 // Service makes a simulated S3 without buckets.
@@ -48,21 +47,48 @@ func (s *S3) Definition() awssim.Definition {
 	return awssim.Definition{
 		ID: "S3",
 		Handlers: map[string]awssim.Handler{
-			"CreateBucket":               awssim.Write(s.createBucket),
-			"HeadBucket":                 awssim.Read(s.headBucket),
-			"GetBucketLocation":          awssim.Read(s.getBucketLocation),
-			"PutBucketPolicy":            awssim.Write(s.putBucketPolicy),
-			"GetBucketPolicy":            awssim.Read(s.getBucketPolicy),
-			"DeleteBucketPolicy":         awssim.Write(s.deleteBucketPolicy),
-			"PutBucketOwnershipControls": awssim.Write(s.putBucketOwnershipControls),
-			"GetBucketOwnershipControls": awssim.Read(s.getBucketOwnershipControls),
-			"PutBucketAcl":               awssim.Write(s.putBucketACL),
-			"GetBucketAcl":               awssim.Read(s.getBucketACL),
-			"PutObject":                  awssim.Write(s.putObject),
-			"GetObject":                  awssim.Read(s.getObject),
-			"HeadObject":                 awssim.Read(s.headObject),
-			"DeleteObject":               awssim.Write(s.deleteObject),
-			"ListObjectsV2":              awssim.Read(s.listObjects),
+			"CreateBucket":                    awssim.Write(s.createBucket),
+			"HeadBucket":                      awssim.Read(s.headBucket),
+			"GetBucketLocation":               awssim.Read(s.getBucketLocation),
+			"PutBucketPolicy":                 awssim.Write(s.putBucketPolicy),
+			"GetBucketPolicy":                 awssim.Read(s.getBucketPolicy),
+			"GetBucketPolicyStatus":           awssim.Read(s.getBucketPolicyStatus),
+			"DeleteBucketPolicy":              awssim.Write(s.deleteBucketPolicy),
+			"PutBucketOwnershipControls":      awssim.Write(s.putBucketOwnershipControls),
+			"GetBucketOwnershipControls":      awssim.Read(s.getBucketOwnershipControls),
+			"PutBucketAcl":                    awssim.Write(s.putBucketACL),
+			"GetBucketAcl":                    awssim.Read(s.getBucketACL),
+			"PutPublicAccessBlock":            awssim.Write(s.putPublicAccessBlock),
+			"GetPublicAccessBlock":            awssim.Read(s.getPublicAccessBlock),
+			"DeletePublicAccessBlock":         awssim.Write(s.deletePublicAccessBlock),
+			"PutBucketVersioning":             awssim.Write(s.putBucketVersioning),
+			"GetBucketVersioning":             awssim.Read(s.getBucketVersioning),
+			"PutBucketEncryption":             awssim.Write(s.putBucketEncryption),
+			"GetBucketEncryption":             awssim.Read(s.getBucketEncryption),
+			"PutBucketLifecycleConfiguration": awssim.Write(s.putLifecycle),
+			"GetBucketLifecycleConfiguration": awssim.Read(s.getLifecycle),
+			"DeleteBucketLifecycle":           awssim.Write(s.deleteLifecycle),
+			"PutObjectLockConfiguration":      awssim.Write(s.putLockConfiguration),
+			"GetObjectLockConfiguration":      awssim.Read(s.getLockConfiguration),
+			"PutObject":                       awssim.Write(s.putObject),
+			"GetObject":                       awssim.Read(s.getObject),
+			"HeadObject":                      awssim.Read(s.headObject),
+			"DeleteObject":                    awssim.Write(s.deleteObject),
+			"CopyObject":                      awssim.Write(s.copyObject),
+			"ListObjectsV2":                   awssim.Read(s.listObjects),
+			"ListObjectVersions":              awssim.Read(s.listVersions),
+			"RestoreObject":                   awssim.Write(s.restoreObject),
+			"PutObjectRetention":              awssim.Write(s.putRetention),
+			"GetObjectRetention":              awssim.Read(s.getRetention),
+			"PutObjectLegalHold":              awssim.Write(s.putLegalHold),
+			"GetObjectLegalHold":              awssim.Read(s.getLegalHold),
+			"CreateMultipartUpload":           awssim.Write(s.createUpload),
+			"UploadPart":                      awssim.Write(s.uploadPart),
+			"UploadPartCopy":                  awssim.Write(s.uploadPartCopy),
+			"ListParts":                       awssim.Read(s.listParts),
+			"ListMultipartUploads":            awssim.Read(s.listUploads),
+			"CompleteMultipartUpload":         awssim.Write(s.completeUpload),
+			"AbortMultipartUpload":            awssim.Write(s.abortUpload),
 		},
 		Prepare:   prepare,
 		Throttled: awssim.Error{Status: 503, Code: "SlowDown", Message: "Please reduce your request rate."},
@@ -78,22 +104,32 @@ func (b *body) Read([]byte) (int, error) { return 0, io.EOF }
 // prepare reads an upload's body. A body that can be rewound is read from its start, because the SDK has read it for its checksum, or sent it
 // before.
 func prepare(_ string, in any) (any, error) {
-	put, ok := in.(*awss3.PutObjectInput)
-	if !ok || put == nil {
-		return in, nil
+	switch in := in.(type) {
+	case *awss3.PutObjectInput:
+		c := *in
+		data, err := drain(c.Body)
+		c.Body = data
+		return &c, err
+	case *awss3.UploadPartInput:
+		c := *in
+		data, err := drain(c.Body)
+		c.Body = data
+		return &c, err
 	}
-	c := *put
-	if c.Body == nil {
-		c.Body = &body{}
-		return &c, nil
+	return in, nil
+}
+
+func drain(from io.Reader) (*body, error) {
+	if from == nil {
+		return &body{}, nil
 	}
-	at, rewinds := c.Body.(io.Seeker)
+	at, rewinds := from.(io.Seeker)
 	if rewinds {
 		if _, err := at.Seek(0, io.SeekStart); err != nil {
 			return nil, err
 		}
 	}
-	data, err := io.ReadAll(c.Body)
+	data, err := io.ReadAll(from)
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +138,7 @@ func prepare(_ string, in any) (any, error) {
 			return nil, err
 		}
 	}
-	c.Body = &body{data}
-	return &c, nil
+	return &body{data}, nil
 }
 
 // typed turns an error into the type that the SDK models for its code; others stay a *smithy.GenericAPIError.
@@ -114,8 +149,16 @@ func typed(e *awssim.Error) error {
 		return &s3types.NoSuchBucket{Message: m}
 	case "NoSuchKey":
 		return &s3types.NoSuchKey{Message: m}
+	case "NoSuchUpload":
+		return &s3types.NoSuchUpload{Message: m}
 	case "NotFound":
 		return &s3types.NotFound{Message: m}
+	case "AccessDenied":
+		return &s3types.AccessDenied{Message: m}
+	case "InvalidRequest":
+		return &s3types.InvalidRequest{Message: m}
+	case "InvalidObjectState":
+		return &s3types.InvalidObjectState{Message: m}
 	case "BucketAlreadyExists":
 		return &s3types.BucketAlreadyExists{Message: m}
 	case "BucketAlreadyOwnedByYou":
@@ -124,16 +167,29 @@ func typed(e *awssim.Error) error {
 	return nil
 }
 
+func denied() error { return awssim.FailStatus(403, "AccessDenied", "Access Denied") }
+
+func unsupported(format string, args ...any) error {
+	return awssim.FailStatus(501, "NotImplemented", "s3sim: "+format, args...)
+}
+
 // find gives the bucket that a call is about, and refuses the call where S3 would.
-func (s *S3) find(r *awssim.Request, bucketName, expectedOwner *string) (*bucket, error) {
+func (s *S3) find(r *awssim.Request, bucketName, expectedOwner *string, action, key string) (*bucket, error) {
+	b, err := s.anywhere(r, bucketName, expectedOwner, action, key)
+	if err == nil && b.region != r.Region {
+		return nil, awssim.FailStatus(301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")
+	}
+	return b, err
+}
+
+// anywhere is find for a bucket in any Region, as the source of a copy may be.
+func (s *S3) anywhere(r *awssim.Request, bucketName, expectedOwner *string, action, key string) (*bucket, error) {
 	b, ok := s.buckets[name{r.Partition(), aws.ToString(bucketName)}]
 	switch {
 	case !ok:
 		return nil, awssim.FailStatus(404, "NoSuchBucket", "The specified bucket does not exist")
-	case b.owner != r.Account, expectedOwner != nil && *expectedOwner != b.owner:
-		return nil, awssim.FailStatus(403, "AccessDenied", "Access Denied")
-	case b.region != r.Region:
-		return nil, awssim.FailStatus(301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")
+	case expectedOwner != nil && *expectedOwner != b.owner, !s.may(r, b, action, key):
+		return nil, denied()
 	}
 	return b, nil
 }
@@ -159,16 +215,23 @@ func (s *S3) createBucket(r *awssim.Request, in *awss3.CreateBucketInput) (*awss
 		}
 		return nil, awssim.FailStatus(409, "BucketAlreadyExists", "The requested bucket name is not available.")
 	}
-	ownership := s3types.ObjectOwnershipBucketOwnerEnforced
-	if in.ObjectOwnership != "" {
-		ownership = in.ObjectOwnership
+	b := &bucket{
+		name: n, region: r.Region, owner: r.Account, made: r.Now, objects: map[string][]*object{}, uploads: map[string]*upload{},
+		ownership: s3types.ObjectOwnershipBucketOwnerEnforced, block: blocks(true),
+		encryption: s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAes256},
 	}
-	s.buckets[name{r.Partition(), n}] = &bucket{name: n, region: r.Region, owner: r.Account, made: r.Now, objects: map[string]*object{}, ownership: ownership}
+	if in.ObjectOwnership != "" {
+		b.ownership = in.ObjectOwnership
+	}
+	if aws.ToBool(in.ObjectLockEnabledForBucket) {
+		b.lockable, b.versioning = true, s3types.BucketVersioningStatusEnabled
+	}
+	s.buckets[name{r.Partition(), n}] = b
 	return &awss3.CreateBucketOutput{Location: aws.String("/" + n)}, nil
 }
 
 func (s *S3) headBucket(r *awssim.Request, in *awss3.HeadBucketInput) (*awss3.HeadBucketOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner)
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:ListBucket", "")
 	if err != nil {
 		return nil, head(err)
 	}
@@ -181,12 +244,15 @@ func head(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	code := map[int]string{404: "NotFound", 403: "Forbidden", 301: "MovedPermanently", 412: "PreconditionFailed", 400: "BadRequest"}[e.Status]
+	code := map[int]string{404: "NotFound", 403: "Forbidden", 301: "MovedPermanently", 412: "PreconditionFailed", 405: "MethodNotAllowed"}[e.Status]
+	if code == "" {
+		code = "BadRequest"
+	}
 	return &awssim.Error{Status: e.Status, Code: code, Message: code}
 }
 
 func (s *S3) getBucketLocation(r *awssim.Request, in *awss3.GetBucketLocationInput) (*awss3.GetBucketLocationOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner)
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:GetBucketLocation", "")
 	if err != nil {
 		return nil, err
 	}
