@@ -1,5 +1,5 @@
-// Package s3sim simulates the part of Amazon S3 that exports need: buckets with their Region, owner, policy, ACL and ownership mode, and objects
-// that are written, read, listed and deleted, conditionally where that is asked for.
+// Package s3sim simulates the part of Amazon S3 that exports need: buckets with their settings, and objects that are
+// written, read, copied, listed and deleted, in one piece or in parts, conditionally where that is asked for.
 //
 //	store := s3sim.Service()
 //	world := awssim.New(store, elasticachesim.Service())
@@ -12,26 +12,43 @@
 //     there must be no LocationConstraint, elsewhere the Region's (IllegalLocationConstraintException). Source: S3 API, CreateBucket.
 //   - A call in another Region than the bucket's gives PermanentRedirect with status 301. Source: S3 user guide, Request redirection.
 //   - ExpectedBucketOwner of another account gives AccessDenied. Source: S3 user guide, Verifying bucket ownership.
-//   - Only the owning account may call; every other gets AccessDenied, whatever the policy says. AWS would ask the policy: it is asked here
-//     for services only (see ServiceMay).
+//   - Settings: policy, ACL and ownership, Block Public Access (all on for a new bucket), versions, default encryption (SSE-S3 for a new
+//     bucket), Object Lock and lifecycle rules. Lifecycle rules are kept and never carried out.
 //
 // Objects
 //   - What was written is seen at once. Source: S3 user guide, data consistency model. So neither World.SetLag nor FaultStale
 //     does anything here.
-//   - If-None-Match "*" and If-Match on PutObject, If-Match on GetObject, otherwise PreconditionFailed (412); If-Match without an object is
-//     NoSuchKey. Source: S3 user guide, Conditional requests.
-//   - An ETag is the MD5 of the bytes, in quotes. Ranges are of the form bytes=first-last and bytes=first-; one behind the end is InvalidRange.
-//     Source: S3 API, GetObject.
+//   - If-None-Match "*" and If-Match on PutObject, CopyObject and CompleteMultipartUpload, If-Match on GetObject and DeleteObject, otherwise
+//     PreconditionFailed (412); If-Match without an object is NoSuchKey. Source: S3 user guide, Conditional requests.
+//   - An ETag is the MD5 of the bytes, in quotes; of an object in parts the MD5 of the MD5s, a hyphen and the number of parts. That of
+//     generated content (see S3.Generate) is not AWS's. Ranges are of the form bytes=first-last and bytes=first-; one behind the end is
+//     InvalidRange. Source: S3 API, GetObject.
+//   - Checksums by CRC32, CRC32C, CRC64NVME, SHA1 and SHA256: one that was sent is held against the bytes (BadDigest). PutObject without one
+//     keeps a CRC32, which the SDK sends by default, uploads in parts and objects of services a CRC64NVME. Of an upload in parts SHA1 and
+//     SHA256 are composite, CRC64NVME is of the whole; a copy in one piece has one of the whole. Reads tell it with ChecksumMode only.
+//     Source: S3 user guide, Checking object integrity.
 //   - Lists come in pages of up to 1,000 keys in the order of their bytes. Source: S3 API, ListObjectsV2.
+//   - CopyObject takes up to 5 GiB, from any Region and account; a part 5 MiB (but for the last) to 5 GiB, an upload 10,000 parts. A range of a
+//     source of 5 MiB or less, or one that goes behind its end, is InvalidArgument (code UNVERIFIED). A completed or aborted upload is
+//     NoSuchUpload, at once. Source: S3 API, CopyObject, UploadPartCopy, CompleteMultipartUpload.
+//   - Encryption with SSE-S3, SSE-KMS (the key is asked of a simulated KMS, if the World has one) and SSE-C.
+//   - GLACIER and DEEP_ARCHIVE are read after RestoreObject, which takes the longest that is documented for its tier, and until the copy
+//     expires; before that InvalidObjectState. Source: S3 user guide, Restoring an archived object. The code of a wrong tier is UNVERIFIED.
+//   - With versions, a delete makes a marker, and a version that is named is deleted for good unless Object Lock keeps it (AccessDenied).
+//     Governance opens to BypassGovernanceRetention, compliance and a legal hold to nobody. Source: S3 user guide, Object Lock.
 //
 // Access
 //   - A new bucket has ACLs disabled (BucketOwnerEnforced): PutBucketAcl gives AccessControlListNotSupported then, and GetBucketAcl shows the
 //     owner only. Going back to it while others have grants gives InvalidBucketAclWithObjectOwnership. Source: S3 user guide, Controlling
 //     ownership of objects. PutBucketAcl takes an AccessControlPolicy only.
 //   - A policy has at most 20 KB and is read strictly (MalformedPolicy); none gives NoSuchBucketPolicy. Source: S3 user guide, Bucket policies.
-//   - For a service, a Deny that matches wins, then an Allow, then the ACL's grants to its canonical id. Conditions on aws:SourceAccount and
-//     aws:SecureTransport are understood; an Allow with any other does not match, and a Deny with any other does.
+//   - A caller of the owning account may do what its own policies or the bucket's allow; one of another account what both allow; a Deny that
+//     matches wins. Without a simulated IAM in the World, a caller's own policies allow everything. Only the owning account reads and writes
+//     the policy (MethodNotAllowed). Who may not list the bucket gets AccessDenied for a key that is not there. RestrictPublicBuckets keeps
+//     other accounts out of a bucket with a public policy, and BlockPublicPolicy refuses such a policy. Public is here what allows everybody
+//     without a condition; AWS looks closer.
+//   - For a service, the policy is asked, and the ACL's grants to its canonical id. Conditions on aws:SourceAccount, aws:SecureTransport,
+//     aws:PrincipalAccount and aws:PrincipalArn are understood; an Allow with any other does not match, and a Deny with any other does.
 //
-// Not simulated: versions, multipart uploads, copies, checksums, encryption, Object Lock, lifecycle rules, storage classes, tags, presigned
-// requests.
+// Not simulated: tags, presigned requests, lists with delimiters, multipart uploads with customer keys, DSSE, replication, access points.
 package s3sim
