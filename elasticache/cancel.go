@@ -14,7 +14,7 @@ func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operat
 	if err := op.Check(Kind); err != nil {
 		return op, err
 	}
-	if op.Canceling {
+	if op.Canceling && !op.Done() {
 		return op, nil
 	}
 	var st struct {

@@ -116,3 +116,13 @@ func (b *bed) keys() (keys []string) {
 	}
 	return keys
 }
+
+// snapshots are the names of those that are there besides the two of newBed.
+func (b *bed) snapshots() (names []string) {
+	for _, x := range b.cache.Snapshots(b.world, account, region) {
+		if x.Name != "plain" && x.Name != "sharded" && !x.Automated {
+			names = append(names, x.Name)
+		}
+	}
+	return names
+}

@@ -71,7 +71,7 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 func (s *Strategy) manifest(op backup.Operation, st state, found []file) s3export.Manifest {
 	m := s3export.Manifest{
 		Version: s3export.ManifestVersion, Operation: op.ID, Name: st.Name, Bucket: st.Bucket, Account: op.Ref.Account, Region: op.Ref.Region,
-		Source: op.Ref, Of: st.Source, Engine: st.Engine, EngineVersion: st.Version, ClusterMode: st.Cluster,
+		Source: st.point(op.Ref), Of: st.Source, Engine: st.Engine, EngineVersion: st.Version, ClusterMode: st.Cluster,
 		// The beginning of the stage, and not of the attempt: written again, the manifest is the same.
 		Taken: st.Taken, Exported: op.Since,
 	}

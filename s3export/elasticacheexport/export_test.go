@@ -279,7 +279,7 @@ func TestStartRefuses(t *testing.T) {
 		r    backup.Ref
 		spec backup.Spec
 	}{
-		"a cluster":   {elasticache.Cluster(account, region, "one"), backup.Spec{Options: elasticacheexport.Options{Bucket: bucket}}},
+		"an instance": {backup.Ref{Type: "rds/instance", Account: account, Region: region, ID: "one"}, backup.Spec{Options: elasticacheexport.Options{Bucket: bucket}}},
 		"the Region":  {elasticache.Snapshot(account, "nowhere", "plain"), backup.Spec{Options: elasticacheexport.Options{Bucket: bucket}}},
 		"the name":    {elasticache.Snapshot(account, region, "a*"), backup.Spec{Options: elasticacheexport.Options{Bucket: bucket}}},
 		"no options":  {good, backup.Spec{}},

@@ -93,7 +93,7 @@ func digest(files []file) string {
 
 // wait looks until the export has ended: the snapshot is not being copied, and all files are there and were the same at the look before.
 func (s *Strategy) wait(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
-	x, err := s.snapshot(ctx, c, op.Ref)
+	x, err := s.snapshot(ctx, c, st.point(op.Ref))
 	if err != nil {
 		return op, err
 	}

@@ -46,13 +46,13 @@ func (s *Strategy) snapshot(ctx context.Context, c Clients, r backup.Ref) (*ecty
 
 // look waits until the snapshot can be exported, and refuses what never can.
 func (s *Strategy) look(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
-	x, err := s.snapshot(ctx, c, op.Ref)
+	x, err := s.snapshot(ctx, c, st.point(op.Ref))
 	if err != nil {
 		return op, err
 	}
 	if x == nil {
 		if s.lost(&st.Lost) {
-			op.Fail(failure(op, "export", backup.ErrNotFound, "check the snapshot's name, the account and the Region", "there is no snapshot %s", op.Ref.ID))
+			op.Fail(failure(op, "export", backup.ErrNotFound, "check the snapshot's name, the account and the Region", "there is no snapshot %s", st.point(op.Ref).ID))
 			return op, nil
 		}
 		s.poll(&op)
@@ -62,22 +62,22 @@ func (s *Strategy) look(ctx context.Context, c Clients, op backup.Operation, st 
 	switch status := word(x.SnapshotStatus); status {
 	case statusAvailable:
 	case statusFailed, statusDeleting:
-		op.Fail(failure(op, "export", backup.ErrFailed, "export another recovery point", "the snapshot %s is %s", op.Ref.ID, status))
+		op.Fail(failure(op, "export", backup.ErrFailed, "export another recovery point", "the snapshot %s is %s", st.point(op.Ref).ID, status))
 		return op, nil
 	default:
 		op.PollIn(s.opts.Park)
 		return op, op.SetState(st)
 	}
-	if err := exportable(op.Ref, x); err != nil {
+	if err := exportable(st.point(op.Ref), x); err != nil {
 		op.Fail(err)
 		return op, nil
 	}
-	if err := st.describe(op.Ref, x); err != nil {
+	if err := st.describe(st.point(op.Ref), x); err != nil {
 		op.Fail(err)
 		return op, nil
 	}
 	if key := aws.ToString(x.KmsKeyId); key != "" {
-		op.Find(backup.Finding{ID: "elasticacheexport.under-customer-key", Severity: backup.SeverityWarning, Ref: op.Ref,
+		op.Find(backup.Finding{ID: "elasticacheexport.under-customer-key", Severity: backup.SeverityWarning, Ref: st.point(op.Ref),
 			Message: "the snapshot is under the key " + key + ", and ElastiCache may refuse to export it",
 			Remedy:  "if it does, back up a cluster that uses the service's default key"})
 	}
@@ -176,6 +176,7 @@ func (st *state) describe(r backup.Ref, x *ectypes.Snapshot) error {
 func (s *Strategy) send(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
 	switch op.Intent() {
 	case backup.Settle:
+		st.Tried = true
 		op.Settle(stageSettle)
 		op.AddMade(st.files(op.Ref))
 		return op, op.SetState(st)
@@ -192,7 +193,7 @@ func (s *Strategy) send(ctx context.Context, c Clients, op backup.Operation, st 
 		return op, nil
 	}
 	_, err := c.ElastiCache.CopySnapshot(ctx, &awselasticache.CopySnapshotInput{
-		SourceSnapshotName: &op.Ref.ID, TargetSnapshotName: &st.Name, TargetBucket: &st.Bucket,
+		SourceSnapshotName: aws.String(st.point(op.Ref).ID), TargetSnapshotName: &st.Name, TargetBucket: &st.Bucket,
 	}, s.sending)
 	if err == nil {
 		return s.exporting(op, st)
@@ -259,7 +260,7 @@ func (s *Strategy) settle(ctx context.Context, c Clients, op backup.Operation, s
 	if begun {
 		return s.adopt(op, st)
 	}
-	x, err := s.snapshot(ctx, c, op.Ref)
+	x, err := s.snapshot(ctx, c, st.point(op.Ref))
 	if err != nil {
 		return op, err
 	}

@@ -33,6 +33,7 @@ import (
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/elasticache"
 	"github.com/snapwarden/snapwarden/internal/awscall"
+	"github.com/snapwarden/snapwarden/internal/nested"
 	"github.com/snapwarden/snapwarden/policy"
 )
 
@@ -92,6 +93,7 @@ type Strategy struct {
 	own      *awscall.Own
 	opts     Settings
 	retryer  aws.Retryer
+	caches   *elasticache.Strategy
 }
 
 // New makes a Strategy that serves every account and Region that provider has clients for.
@@ -112,6 +114,12 @@ func New(provider Provider, optFns ...func(*Settings)) *Strategy {
 	set(&s.opts.Reading, maxReading)
 	s.opts.Reading = min(s.opts.Reading, maxReading)
 	s.opts.PollMax = max(s.opts.PollMax, s.opts.PollMin)
+	s.caches = elasticache.New(func(ctx context.Context, account, region string) (*awselasticache.Client, error) {
+		c, err := s.provider(ctx, account, region)
+		return c.ElastiCache, err
+	}, func(o *elasticache.Options) {
+		o.PollMin, o.PollMax, o.Settle, o.Park = s.opts.PollMin, s.opts.PollMax, s.opts.Settle, s.opts.Park
+	})
 	return s
 }
 
@@ -145,18 +153,22 @@ func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
 	return c, nil
 }
 
-// Start makes the Operation that exports a snapshot; r is one of elasticache.Snapshot. Spec.Options must be Options with a bucket; Spec.Tags must be empty,
-// because ElastiCache writes the files and gives them none. The files are
-// called Spec.Name, in lower case, or else "sw-" and a hash of the Operation's ID, followed by a hyphen, the shard and ".rdb". A name of
-// the caller's own has a price: if the answer to the call is lost, nothing tells whether the files of that name are of this export or of another
-// that chose the name at the same time, and the work ends in ErrConflict.
-func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
+// Start makes the Operation that exports: a snapshot (elasticache.Snapshot), or the data of a replication group or a single cluster as it is now
+// (elasticache.ReplicationGroup, elasticache.Cluster). Of these a snapshot is made first, as package elasticache does it; it stays, and is
+// listed in Points beside the export. Spec.Options must be Options with a bucket. Spec.Tags go to the snapshot that is made, and must be
+// empty where none is: ElastiCache writes the files and gives them none.
+//
+// The files are called Spec.Name, in lower case, or else "sw-" and a hash of the Operation's ID, followed by a hyphen, the shard and ".rdb". A
+// name of the caller's own has a price: if the answer to the call is lost, nothing tells whether the files of that name are of this export or
+// of another that chose the name at the same time, and the work ends in ErrConflict.
+func (s *Strategy) Start(ctx context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := backup.NewOperation(Kind, backup.ActionExport, r, spec)
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	if r.Type != elasticache.TypeSnapshot {
-		return backup.Operation{}, invalid(r, "use elasticache.Snapshot; a cluster is backed up first, with package elasticache", "the type %q can not be exported", r.Type)
+	live := r.Type == elasticache.TypeReplicationGroup || r.Type == elasticache.TypeCluster
+	if r.Type != elasticache.TypeSnapshot && !live {
+		return backup.Operation{}, invalid(r, "use elasticache.Snapshot, elasticache.ReplicationGroup or elasticache.Cluster", "the type %q can not be exported", r.Type)
 	}
 	if err := policy.ValidateRegion(r.Region); err != nil {
 		return backup.Operation{}, invalid(r, "name the Region as AWS does, such as eu-west-1", "%w", err)
@@ -164,7 +176,7 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 	if len(r.ID) > 255 || strings.Trim(r.ID, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
 		return backup.Operation{}, invalid(r, "copy the snapshot's name from AWS; elasticache.Snapshot puts it in lower case", "%q is not the name of a snapshot", r.ID)
 	}
-	if len(spec.Tags) > 0 {
+	if len(spec.Tags) > 0 && !live {
 		return backup.Operation{}, invalid(r, "leave Spec.Tags empty", "the files of an export are written by ElastiCache, which sets no tags")
 	}
 	o, ok := spec.Options.(Options)
@@ -187,8 +199,19 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 			return backup.Operation{}, err
 		}
 	}
+	st := state{Bucket: o.Bucket, Name: name, Own: own}
 	op.Stage = stageLook
-	return op, op.SetState(state{Bucket: o.Bucket, Name: name, Own: own})
+	if live {
+		// The token is this Operation's ID, so that no other backup of the same resource shares its snapshot.
+		inner, err := s.caches.Start(ctx, r, backup.Spec{Token: op.ID, Owner: spec.Owner, Tags: spec.Tags, Timeout: spec.Timeout})
+		if err != nil {
+			return backup.Operation{}, err
+		}
+		op.Stage, st.Inner = stageBackup, &inner
+		op.Tags = nil // they are the inner Operation's
+		nested.Arm(&op, inner)
+	}
+	return op, op.SetState(st)
 }
 
 // Step carries on an export.
@@ -212,6 +235,8 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 	}
 	var next backup.Operation
 	switch op.Stage {
+	case stageBackup:
+		return s.backUp(ctx, op, st)
 	case stageLook:
 		next, err = s.look(ctx, c, op, st)
 	case stageExport:
@@ -224,6 +249,8 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 		next, err = s.verify(ctx, c, op, st)
 	case stageManifest:
 		next, err = s.conclude(ctx, c, op, st)
+	case stageStop:
+		return s.stopped(op), nil
 	default:
 		return op, failure(op, "export", backup.ErrInvalid, "the operation was changed, or a newer release wrote it", "unknown stage %q", op.Stage)
 	}
@@ -239,18 +266,23 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 
 // The stages.
 const (
+	stageBackup   = "backup"   // the snapshot to export is being made
 	stageLook     = "look"     // snapshot and bucket are looked at, and a busy snapshot is waited for
 	stageExport   = "export"   // the export may be asked for
 	stageSettle   = "settle"   // it was perhaps asked for; its signs are looked for
 	stageWait     = "wait"     // the files are being written
 	stageVerify   = "verify"   // they are read and checked, one after the other
 	stageManifest = "manifest" // the manifest may be written
+	stageStop     = "stop"     // it was canceled before anything was sent
 )
 
 // state is an export's State.
 type state struct {
 	Bucket string `json:"b"`
 	Name   string `json:"n"`
+	// Inner is the backup that an export of a group or a cluster begins with, and Snapshot its result.
+	Inner    *backup.Operation `json:"in,omitempty"`
+	Snapshot string            `json:"sn,omitempty"`
 	// Own: the name is made of the Operation's ID, so that nobody else's export has it.
 	Own bool `json:"w,omitempty"`
 
@@ -265,6 +297,8 @@ type state struct {
 	Format string `json:"f,omitempty"`
 	RDB    int    `json:"r,omitempty"`
 
+	// Tried: the export was perhaps asked for, and no sign of it was found.
+	Tried bool `json:"tr,omitempty"`
 	// Copying: the snapshot was seen being copied after the export had been asked for.
 	Copying bool `json:"c,omitempty"`
 	// Lost is since when the snapshot, or some file, has not been seen.
@@ -287,6 +321,14 @@ type shard struct {
 	SHA   []byte `json:"h,omitempty"`
 	// Off tells that the file carries no checksum. The CRC-64 itself is not kept, because the SHA-256 covers it.
 	Off bool `json:"x,omitempty"`
+}
+
+// point is the snapshot that is exported.
+func (st state) point(r backup.Ref) backup.Ref {
+	if st.Snapshot == "" {
+		return r
+	}
+	return elasticache.Snapshot(r.Account, r.Region, st.Snapshot)
 }
 
 func (st state) key(i int) string { return policy.ExportKey(st.Name, st.Shards[i].ID) }

@@ -19,7 +19,7 @@ import (
 
 func newStrategy(cfg aws.Config) backup.Strategy { return elasticacheexport.NewFromConfig(cfg) }
 
-func exportFlow(name, snapshot string, shards int) sweep.Workflow {
+func exportFlow(name string, r backup.Ref, shards int) sweep.Workflow {
 	return sweep.Workflow{Name: name, Setup: func(t testing.TB, _ context.Context) sweep.Subject {
 		b := newBed(t.(*testing.T))
 		b.bucket(bucket, all...)
@@ -38,7 +38,7 @@ func exportFlow(name, snapshot string, shards int) sweep.Workflow {
 		}
 		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
 			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
-				return s.Start(ctx, elasticache.Snapshot(account, region, snapshot), backup.Spec{Token: "tonight", Options: elasticacheexport.Options{Bucket: bucket}})
+				return s.Start(ctx, r, backup.Spec{Token: "tonight", Options: elasticacheexport.Options{Bucket: bucket}})
 			},
 			AtEnd: func(op backup.Operation) (bad []string) {
 				files, manifests := state()
@@ -49,6 +49,11 @@ func exportFlow(name, snapshot string, shards int) sweep.Workflow {
 			},
 			Quiet: func(op backup.Operation) (bad []string) {
 				files, manifests := state()
+				if made := b.snapshots(); len(made) > 1 {
+					bad = append(bad, fmt.Sprintf("I1: %d snapshots were made: %v", len(made), made))
+				} else if len(made) == 1 && !slices.Contains(op.Points, elasticache.Snapshot(account, region, made[0])) {
+					bad = append(bad, "I17: the snapshot "+made[0]+" is listed nowhere")
+				}
 				if len(files) > shards || len(manifests) > 1 {
 					bad = append(bad, fmt.Sprintf("I1: %d files and %d manifests", len(files), len(manifests)))
 				}
@@ -73,7 +78,11 @@ func exportFlow(name, snapshot string, shards int) sweep.Workflow {
 }
 
 func TestSweepSingles(t *testing.T) {
-	for _, w := range []sweep.Workflow{exportFlow("export-cluster", "plain", 1), exportFlow("export-group", "sharded", 3)} {
+	for _, w := range []sweep.Workflow{
+		exportFlow("export-cluster", elasticache.Snapshot(account, region, "plain"), 1),
+		exportFlow("export-group", elasticache.Snapshot(account, region, "sharded"), 3),
+		exportFlow("export-live", elasticache.ReplicationGroup(account, region, "three"), 3),
+	} {
 		t.Run(w.Name, func(t *testing.T) {
 			t.Parallel() // each run is in a bubble of its own
 			sweep.Singles(t, w).Check(t)

@@ -27,7 +27,9 @@ func (b *bed) copy(c *awss3.Client, to, from string, edit ...func(*awss3.CopyObj
 func TestCopyObject(t *testing.T) {
 	bubble(t, func(b *bed) {
 		b.make("box")
-		b.ok(b.put("dir/a b+c", "hello", func(in *awss3.PutObjectInput) { in.Metadata, in.ContentType = map[string]string{"k": "v"}, aws.String("text/plain") }))
+		b.ok(b.put("dir/a b+c", "hello", func(in *awss3.PutObjectInput) {
+			in.Metadata, in.ContentType = map[string]string{"k": "v"}, aws.String("text/plain")
+		}))
 		b.ok(b.copy(b.api, "box/copy", "/box/dir/a%20b+c", func(in *awss3.CopyObjectInput) { in.IfNoneMatch = aws.String("*") }))
 		got := b.head("copy")
 		if *got.ContentType != "text/plain" || got.Metadata["k"] != "v" || *got.ContentLength != 5 {
@@ -88,7 +90,9 @@ func TestCustomerKeys(t *testing.T) {
 	bubble(t, func(b *bed) {
 		b.make("box")
 		algorithm, sum := aws.String("AES256"), aws.String("md5 of the key")
-		b.ok(b.put("a", "hello", func(in *awss3.PutObjectInput) { in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = algorithm, aws.String("k"), sum }))
+		b.ok(b.put("a", "hello", func(in *awss3.PutObjectInput) {
+			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = algorithm, aws.String("k"), sum
+		}))
 		_, err := b.get("a")
 		b.code(err, "InvalidRequest")
 		_, err = b.api.HeadObject(b.Context(), &awss3.HeadObjectInput{Bucket: aws.String("box"), Key: aws.String("a")})
@@ -98,7 +102,9 @@ func TestCustomerKeys(t *testing.T) {
 		if err != nil || text != "hello" {
 			t.Errorf("%q %v", text, err)
 		}
-		_, err = b.get("a", func(in *awss3.GetObjectInput) { in.SSECustomerAlgorithm, in.SSECustomerKeyMD5 = algorithm, aws.String("another") })
+		_, err = b.get("a", func(in *awss3.GetObjectInput) {
+			in.SSECustomerAlgorithm, in.SSECustomerKeyMD5 = algorithm, aws.String("another")
+		})
 		b.code(err, "AccessDenied")
 	})
 }
@@ -112,13 +118,19 @@ func TestKMS(t *testing.T) {
 		b.make("box")
 		made, err := kms.CreateKey(b.Context(), &awskms.CreateKeyInput{})
 		b.ok(err)
-		under := func(in *awss3.PutObjectInput) { in.ServerSideEncryption, in.SSEKMSKeyId = "aws:kms", made.KeyMetadata.KeyId }
+		under := func(in *awss3.PutObjectInput) {
+			in.ServerSideEncryption, in.SSEKMSKeyId = "aws:kms", made.KeyMetadata.KeyId
+		}
 		b.ok(b.put("a", "hello", under))
 		if got := b.head("a"); aws.ToString(got.SSEKMSKeyId) != *made.KeyMetadata.Arn || got.ServerSideEncryption != "aws:kms" {
 			t.Errorf("%v %v", got.ServerSideEncryption, aws.ToString(got.SSEKMSKeyId))
 		}
-		b.code(b.put("b", "x", func(in *awss3.PutObjectInput) { in.ServerSideEncryption, in.SSEKMSKeyId = "aws:kms", aws.String("00000000-0000-0000-0000-000000000000") }), "KMS.NotFoundException")
-		b.code(b.put("b", "x", func(in *awss3.PutObjectInput) { in.ServerSideEncryption, in.SSEKMSKeyId = "AES256", made.KeyMetadata.KeyId }), "InvalidArgument")
+		b.code(b.put("b", "x", func(in *awss3.PutObjectInput) {
+			in.ServerSideEncryption, in.SSEKMSKeyId = "aws:kms", aws.String("00000000-0000-0000-0000-000000000000")
+		}), "KMS.NotFoundException")
+		b.code(b.put("b", "x", func(in *awss3.PutObjectInput) {
+			in.ServerSideEncryption, in.SSEKMSKeyId = "AES256", made.KeyMetadata.KeyId
+		}), "InvalidArgument")
 		_, err = b.api.PutBucketEncryption(b.Context(), &awss3.PutBucketEncryptionInput{Bucket: aws.String("box"), ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{
 			Rules: []s3types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: "aws:kms", KMSMasterKeyID: made.KeyMetadata.Arn}}}}})
 		b.ok(err)

@@ -105,11 +105,13 @@ func TestPartRefusals(t *testing.T) {
 			code string
 			edit func(*awss3.UploadPartCopyInput)
 		}{
-			"number 0":      {"InvalidArgument", func(in *awss3.UploadPartCopyInput) { in.PartNumber = aws.Int32(0) }},
-			"number 10001":  {"InvalidArgument", func(in *awss3.UploadPartCopyInput) { in.PartNumber = aws.Int32(10_001) }},
-			"behind":        {"InvalidArgument", func(in *awss3.UploadPartCopyInput) { in.CopySourceRange = aws.String("bytes=0-12582912") }},
-			"open range":    {"InvalidArgument", func(in *awss3.UploadPartCopyInput) { in.CopySourceRange = aws.String("bytes=0-") }},
-			"small source":  {"InvalidArgument", func(in *awss3.UploadPartCopyInput) { in.CopySource, in.CopySourceRange = aws.String("box/small"), aws.String("bytes=0-1") }},
+			"number 0":     {"InvalidArgument", func(in *awss3.UploadPartCopyInput) { in.PartNumber = aws.Int32(0) }},
+			"number 10001": {"InvalidArgument", func(in *awss3.UploadPartCopyInput) { in.PartNumber = aws.Int32(10_001) }},
+			"behind":       {"InvalidArgument", func(in *awss3.UploadPartCopyInput) { in.CopySourceRange = aws.String("bytes=0-12582912") }},
+			"open range":   {"InvalidArgument", func(in *awss3.UploadPartCopyInput) { in.CopySourceRange = aws.String("bytes=0-") }},
+			"small source": {"InvalidArgument", func(in *awss3.UploadPartCopyInput) {
+				in.CopySource, in.CopySourceRange = aws.String("box/small"), aws.String("bytes=0-1")
+			}},
 			"other ETag":    {"PreconditionFailed", func(in *awss3.UploadPartCopyInput) { in.CopySourceIfMatch = aws.String(`"x"`) }},
 			"no source":     {"NoSuchKey", func(in *awss3.UploadPartCopyInput) { in.CopySource = aws.String("box/nothing") }},
 			"no bucket":     {"NoSuchBucket", func(in *awss3.UploadPartCopyInput) { in.CopySource = aws.String("nowhere/source") }},

@@ -1,0 +1,51 @@
+// Package nested carries an Operation on inside of another, so that a Strategy whose work begins with another Strategy's work needs no second
+// copy of it.
+//
+// The outer Operation keeps the inner one in its State, and lends it what the Runner does for the outer: the intent that was stored before the
+// Step, and the time of the next look. So all that makes a call safe to repeat is the inner Strategy's, unchanged.
+package nested
+
+import (
+	"context"
+
+	"github.com/snapwarden/snapwarden/backup"
+)
+
+// Arm makes the outer Operation wait for what the inner one is about to do. It is called once, after both have been made, and the outer has
+// come to the stage in which the inner is carried on.
+func Arm(outer *backup.Operation, inner backup.Operation) {
+	if outer.Phase == backup.PhasePending && inner.Next != "" {
+		outer.Phase = backup.PhaseRunning
+	}
+	outer.Next, outer.Attempt, outer.Intended, outer.Settling = inner.Next, inner.Attempt, inner.Intended, inner.Settling
+	outer.Poll = inner.Poll
+}
+
+// Step carries the inner Operation on by one Step and lets the outer follow: its next call, its next look, its findings, points and what was made.
+// The end of the inner is not the end of the outer: the caller asks inner.Done. An error is the inner Step's, and leaves both as they were, but
+// for an attempt that surely was not sent.
+func Step(ctx context.Context, s backup.Strategy, outer, inner *backup.Operation) error {
+	inner.Unstored, inner.Canceling, inner.Deadline = outer.Unstored, outer.Canceling || inner.Canceling, outer.Deadline
+	if inner.Next != "" && inner.Next == outer.Next {
+		inner.Attempt, inner.Intended = outer.Attempt, outer.Intended
+	}
+	next, err := s.Step(ctx, *inner)
+	if err != nil {
+		if outer.Attempt > 0 && next.Next == inner.Next && next.Attempt == 0 {
+			outer.Unsent()
+		}
+		return err
+	}
+	*inner = next
+	Arm(outer, next)
+	for _, r := range next.Points {
+		outer.AddPoint(r)
+	}
+	for _, r := range next.Made {
+		outer.AddMade(r)
+	}
+	for _, f := range next.Findings {
+		outer.Find(f)
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package elasticacheexport
+
+import (
+	"context"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/elasticache"
+	"github.com/snapwarden/snapwarden/internal/nested"
+)
+
+// backUp carries on the backup that an export of a group or a cluster begins with.
+func (s *Strategy) backUp(ctx context.Context, op backup.Operation, st state) (backup.Operation, error) {
+	if st.Inner == nil {
+		return op, failure(op, "backup", backup.ErrInvalid, "the operation's state was changed; start it again", "the backup is missing")
+	}
+	if err := nested.Step(ctx, s.caches, &op, st.Inner); err != nil {
+		return op, err
+	}
+	if !st.Inner.Done() {
+		return op, op.SetState(st)
+	}
+	if err := st.Inner.Err(); err != nil {
+		op.Fail(err)
+		return op, op.SetState(st)
+	}
+	for _, p := range st.Inner.Points {
+		if p.Type == elasticache.TypeSnapshot && st.Snapshot == "" {
+			st.Snapshot = p.ID
+		}
+	}
+	if st.Snapshot == "" {
+		return op, failure(op, "backup", backup.ErrInvalid, "the operation's state was changed; start it again", "the backup names no snapshot")
+	}
+	st.Inner = nil
+	op.To(stageLook, "")
+	return op, op.SetState(st)
+}
+
+// Cancel has the coming Step end an Operation that has not asked for the export yet, in PhaseCanceled; a backup that it begins with is stopped as
+// package elasticache stops one. Once CopySnapshot was perhaps sent it is refused with ErrUnsupported: ElastiCache can not stop an export, and
+// files that it will still write would be listed nowhere.
+func (s *Strategy) Cancel(ctx context.Context, op backup.Operation) (backup.Operation, error) {
+	if err := op.Check(Kind); err != nil {
+		return op, err
+	}
+	if op.Canceling && !op.Done() {
+		return op, nil
+	}
+	var st state
+	if err := op.GetState(&st); err != nil {
+		return op, err
+	}
+	idle := op.Stage == stageLook || op.Stage == stageExport && op.Attempt == 0
+	switch {
+	case op.Done() || !idle && op.Stage != stageBackup || st.Tried:
+		return op, failure(op, "cancel", backup.ErrUnsupported, "let it finish, then delete what it made", "an export in phase %s, stage %q, can not be stopped", op.Phase, op.Stage)
+	case op.Stage == stageBackup && st.Inner != nil:
+		// What the outer Operation knows of attempts is newer than what it keeps of the inner one.
+		inner := *st.Inner
+		inner.Attempt, inner.Intended = op.Attempt, op.Intended
+		inner, err := s.caches.Cancel(ctx, inner)
+		if err != nil {
+			return op, err
+		}
+		op.Canceling, st.Inner = true, &inner
+		nested.Arm(&op, inner)
+		return op, op.SetState(st)
+	}
+	op.Canceling = true
+	op.To(stageStop, "")
+	return op, nil
+}
+
+// stopped ends a canceled Operation of which nothing was sent.
+func (s *Strategy) stopped(op backup.Operation) backup.Operation {
+	op.Fail(failure(op, "export", backup.ErrCanceled, "", "canceled before the export was asked for"))
+	return op
+}
