@@ -46,6 +46,9 @@ func (s *Strategy) Cancel(ctx context.Context, op backup.Operation) (backup.Oper
 	if op.Canceling && !op.Done() {
 		return op, nil
 	}
+	if op.Action != backup.ActionExport {
+		return op, failure(op, "cancel", backup.ErrUnsupported, "let it finish: it takes seconds", "a %s can not be stopped", op.Action)
+	}
 	var st state
 	if err := op.GetState(&st); err != nil {
 		return op, err

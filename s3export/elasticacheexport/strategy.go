@@ -222,8 +222,16 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 	if op.Done() {
 		return op, nil
 	}
-	if op.Action != backup.ActionExport {
-		return op, failure(op, string(op.Action), backup.ErrUnsupported, "", "this strategy only exports")
+	switch op.Action {
+	case backup.ActionExport:
+	case ActionPrepare:
+		c, err := s.clients(ctx, op.Ref)
+		if err != nil {
+			return op, err
+		}
+		return s.stepPrepare(ctx, c, op)
+	default:
+		return op, failure(op, string(op.Action), backup.ErrUnsupported, "", "this strategy exports, and prepares buckets")
 	}
 	var st state
 	if err := op.GetState(&st); err != nil {

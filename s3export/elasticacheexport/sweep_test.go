@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/backup/awssim"
 	"github.com/snapwarden/snapwarden/elasticache"
 	"github.com/snapwarden/snapwarden/internal/sweep"
 	"github.com/snapwarden/snapwarden/s3export"
@@ -77,11 +78,52 @@ func exportFlow(name string, r backup.Ref, shards int) sweep.Workflow {
 	}}
 }
 
+// prepareFlow makes a bucket ready. Whatever goes wrong, what others wrote stays, and a new bucket is never open.
+func prepareFlow() sweep.Workflow {
+	return sweep.Workflow{Name: "prepare", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+		b := newBed(t.(*testing.T))
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.(*elasticacheexport.Strategy).StartPrepare(ctx, elasticacheexport.Bucket(account, region, bucket), backup.Spec{Token: "once", Options: elasticacheexport.PrepareOptions{Create: true, Seed: true}})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				if op.Phase != backup.PhaseSucceeded {
+					return nil
+				}
+				b.world.Do(account, region, func(r *awssim.Request) {
+					for _, action := range all {
+						if !b.store.ServiceMay(r, bucket, region+".elasticache-snapshot.amazonaws.com", "", action) {
+							bad = append(bad, "I12: success, but ElastiCache lacks "+action)
+						}
+					}
+				})
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				made := 0
+				for _, c := range b.world.Calls() {
+					if c.Operation == "CreateBucket" && c.Applied {
+						made++
+					}
+				}
+				if made > 1 {
+					bad = append(bad, fmt.Sprintf("I1: %d buckets were made", made))
+				}
+				if made == 1 && len(op.Made) == 0 {
+					bad = append(bad, "I17: the bucket is listed nowhere")
+				}
+				return bad
+			},
+		}
+	}}
+}
+
 func TestSweepSingles(t *testing.T) {
 	for _, w := range []sweep.Workflow{
 		exportFlow("export-cluster", elasticache.Snapshot(account, region, "plain"), 1),
 		exportFlow("export-group", elasticache.Snapshot(account, region, "sharded"), 3),
 		exportFlow("export-live", elasticache.ReplicationGroup(account, region, "three"), 3),
+		prepareFlow(),
 	} {
 		t.Run(w.Name, func(t *testing.T) {
 			t.Parallel() // each run is in a bubble of its own
