@@ -21,9 +21,10 @@ func Arm(outer *backup.Operation, inner backup.Operation) {
 	outer.Poll = inner.Poll
 }
 
-// Step carries the inner Operation on by one Step and lets the outer follow: its next call, its next look, its findings, points and what was made.
-// The end of the inner is not the end of the outer: the caller asks inner.Done. An error is the inner Step's, and leaves both as they were, but
-// for an attempt that surely was not sent.
+// Step carries the inner Operation on by one Step and lets the outer follow: its next call, its next look and its findings. What the inner has
+// made, in Points and in Made, the caller lists in the outer as it sees fit, and must, so that nothing is orphaned. The end of the inner is not
+// the end of the outer: the caller asks inner.Done. An error is the inner Step's, and leaves both as they were, but for an attempt that surely
+// was not sent.
 func Step(ctx context.Context, s backup.Strategy, outer, inner *backup.Operation) error {
 	inner.Unstored, inner.Canceling, inner.Deadline = outer.Unstored, outer.Canceling || inner.Canceling, outer.Deadline
 	if inner.Next != "" && inner.Next == outer.Next {
@@ -38,12 +39,6 @@ func Step(ctx context.Context, s backup.Strategy, outer, inner *backup.Operation
 	}
 	*inner = next
 	Arm(outer, next)
-	for _, r := range next.Points {
-		outer.AddPoint(r)
-	}
-	for _, r := range next.Made {
-		outer.AddMade(r)
-	}
 	for _, f := range next.Findings {
 		outer.Find(f)
 	}

@@ -16,6 +16,12 @@ func (s *Strategy) backUp(ctx context.Context, op backup.Operation, st state) (b
 	if err := nested.Step(ctx, s.caches, &op, st.Inner); err != nil {
 		return op, err
 	}
+	for _, r := range st.Inner.Points {
+		op.AddPoint(r)
+	}
+	for _, r := range st.Inner.Made {
+		op.AddMade(r)
+	}
 	if !st.Inner.Done() {
 		return op, op.SetState(st)
 	}
@@ -36,7 +42,8 @@ func (s *Strategy) backUp(ctx context.Context, op backup.Operation, st state) (b
 	return op, op.SetState(st)
 }
 
-// Cancel has the coming Step end an Operation that has not asked for the export yet, in PhaseCanceled; a backup that it begins with is stopped as
+// Cancel stops a copy of an export as package objectcopy stops that of an object; the files that are there by then stay, and are listed in Made.
+// Of an export it has the coming Step end an Operation that has not asked AWS for it yet, in PhaseCanceled; a backup that it begins with is stopped as
 // package elasticache stops one. Once CopySnapshot was perhaps sent it is refused with ErrUnsupported: ElastiCache can not stop an export, and
 // files that it will still write would be listed nowhere.
 func (s *Strategy) Cancel(ctx context.Context, op backup.Operation) (backup.Operation, error) {
@@ -46,7 +53,11 @@ func (s *Strategy) Cancel(ctx context.Context, op backup.Operation) (backup.Oper
 	if op.Canceling && !op.Done() {
 		return op, nil
 	}
-	if op.Action != backup.ActionExport {
+	switch op.Action {
+	case backup.ActionExport:
+	case backup.ActionCopy:
+		return s.cancelCopy(ctx, op)
+	default:
 		return op, failure(op, "cancel", backup.ErrUnsupported, "let it finish: it takes seconds", "a %s can not be stopped", op.Action)
 	}
 	var st state

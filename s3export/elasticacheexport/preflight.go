@@ -23,8 +23,11 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 	if err := op.Check(Kind); err != nil {
 		return nil, err
 	}
-	if op.Action == ActionPrepare {
+	switch op.Action {
+	case ActionPrepare:
 		return s.preflightPrepare(ctx, op)
+	case backup.ActionCopy:
+		return s.preflightCopy(ctx, op)
 	}
 	var st state
 	if err := op.GetState(&st); err != nil {

@@ -35,6 +35,7 @@ import (
 	"github.com/snapwarden/snapwarden/internal/awscall"
 	"github.com/snapwarden/snapwarden/internal/nested"
 	"github.com/snapwarden/snapwarden/policy"
+	"github.com/snapwarden/snapwarden/s3export/objectcopy"
 )
 
 // Kind is the kind of the Strategy.
@@ -73,6 +74,8 @@ type Settings struct {
 	Settle time.Duration
 	// Park is how long to wait while the snapshot is busy; 0 means a minute.
 	Park time.Duration
+	// Concurrency is how many parts of files are copied at a time, over all copies of this Strategy; 0 means objectcopy.DefaultConcurrency.
+	Concurrency int
 	// Reading is how long one Step reads a file before the next Step carries on; 0 means 40 seconds, which is also the most.
 	Reading time.Duration
 }
@@ -94,6 +97,7 @@ type Strategy struct {
 	opts     Settings
 	retryer  aws.Retryer
 	caches   *elasticache.Strategy
+	copies   *objectcopy.Strategy
 }
 
 // New makes a Strategy that serves every account and Region that provider has clients for.
@@ -120,6 +124,10 @@ func New(provider Provider, optFns ...func(*Settings)) *Strategy {
 	}, func(o *elasticache.Options) {
 		o.PollMin, o.PollMax, o.Settle, o.Park = s.opts.PollMin, s.opts.PollMax, s.opts.Settle, s.opts.Park
 	})
+	s.copies = objectcopy.New(func(ctx context.Context, account, region string) (*awss3.Client, error) {
+		c, err := s.provider(ctx, account, region)
+		return c.S3, err
+	}, func(o *objectcopy.Settings) { o.Concurrency = s.opts.Concurrency })
 	return s
 }
 
@@ -230,8 +238,10 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 			return op, err
 		}
 		return s.stepPrepare(ctx, c, op)
+	case backup.ActionCopy:
+		return s.stepCopy(ctx, op)
 	default:
-		return op, failure(op, string(op.Action), backup.ErrUnsupported, "", "this strategy exports, and prepares buckets")
+		return op, failure(op, string(op.Action), backup.ErrUnsupported, "", "this strategy exports, copies exports, and prepares buckets")
 	}
 	var st state
 	if err := op.GetState(&st); err != nil {

@@ -118,12 +118,51 @@ func prepareFlow() sweep.Workflow {
 	}}
 }
 
+// copyFlow copies an export of three shards to another Region.
+func copyFlow() sweep.Workflow {
+	return sweep.Workflow{Name: "copy-export", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+		b := newBed(t.(*testing.T))
+		export := b.far()
+		return sweep.Subject{World: b.world, Account: account, Region: region, MayFail: true,
+			Strategy: func(aws.Config) backup.Strategy { return everywhere(b.world) },
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.(*elasticacheexport.Strategy).StartCopy(ctx, export, backup.Destination{Region: farRegion}, backup.Spec{Token: "once", Options: elasticacheexport.CopyOptions{Bucket: farBucket}})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				if keys := b.farKeys(); op.Phase == backup.PhaseSucceeded && len(keys) != 4 {
+					bad = append(bad, fmt.Sprintf("I5: success with %v", keys))
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				keys := b.farKeys()
+				if len(keys) > 0 && len(op.Made)+len(op.Points) == 0 {
+					bad = append(bad, fmt.Sprintf("I17: %v are listed nowhere", keys))
+				}
+				if left := b.store.Uploads(b.world, farRegion, farBucket); len(left) > 0 {
+					bad = append(bad, fmt.Sprintf("I17: unfinished uploads: %v", left))
+				}
+				for _, k := range keys {
+					if !b.store.Same(b.world, region, bucket, k, farRegion, farBucket, k) {
+						bad = append(bad, "I5: another content in "+k)
+					}
+					if strings.HasSuffix(k, ".json") && len(keys) != 4 {
+						bad = append(bad, fmt.Sprintf("I4: a manifest with %v", keys))
+					}
+				}
+				return bad
+			},
+		}
+	}}
+}
+
 func TestSweepSingles(t *testing.T) {
 	for _, w := range []sweep.Workflow{
 		exportFlow("export-cluster", elasticache.Snapshot(account, region, "plain"), 1),
 		exportFlow("export-group", elasticache.Snapshot(account, region, "sharded"), 3),
 		exportFlow("export-live", elasticache.ReplicationGroup(account, region, "three"), 3),
 		prepareFlow(),
+		copyFlow(),
 	} {
 		t.Run(w.Name, func(t *testing.T) {
 			t.Parallel() // each run is in a bubble of its own
