@@ -30,6 +30,7 @@ import (
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/internal/awscall"
 	"github.com/snapwarden/snapwarden/policy"
+	"github.com/snapwarden/snapwarden/s3export"
 )
 
 // Kind is the kind of the Strategy.
@@ -170,7 +171,7 @@ func validRef(action backup.Action, r backup.Ref, types ...string) error {
 	if err := policy.ValidateRegion(r.Region); err != nil {
 		return invalid(action, r, "name the Region as AWS does, such as eu-west-1", "%w", err)
 	}
-	if r.ID != policy.CanonicalName(r.ID) {
+	if r.Type != s3export.TypeElastiCache && r.ID != policy.CanonicalName(r.ID) {
 		return invalid(action, r, "ElastiCache keeps ids in lower case; use the constructors of package elasticache", "the id %q has capital letters", r.ID)
 	}
 	var err error

@@ -127,6 +127,9 @@ func (s *Strategy) preflightBackup(ctx context.Context, c *awselasticache.Client
 }
 
 func (s *Strategy) preflightRestore(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) ([]backup.Finding, error) {
+	if st.Seed != nil {
+		return s.preflightTarget(ctx, c, op, st.Options, openAccess(op, st.Options))
+	}
 	x, tags, _, err := s.point(ctx, c, op.Ref)
 	if err != nil {
 		return nil, err
@@ -141,15 +144,26 @@ func (s *Strategy) preflightRestore(ctx context.Context, c *awselasticache.Clien
 	if status := word(x.SnapshotStatus); status != "available" {
 		found = append(found, backup.Finding{ID: "elasticache.not-yet", Severity: backup.SeverityWarning, Ref: op.Ref, Message: "the snapshot is " + status, Remedy: "the restore waits for it"})
 	}
-	if o := st.Options; !o.TransitEncryption && len(o.UserGroups) == 0 {
-		found = append(found, backup.Finding{ID: "elasticache.open-access", Severity: backup.SeverityWarning, Ref: op.Ref,
-			Message: "whoever reaches the restored nodes can read them without a password, and on the network in the clear; a snapshot does not tell whether its source allowed that",
-			Remedy:  "set RestoreOptions.TransitEncryption and UserGroups"})
-	}
+	found = append(found, openAccess(op, st.Options)...)
 	o, err := st.Options.settle(op.Ref, x, tags)
 	if err != nil {
 		return found, err
 	}
+	return s.preflightTarget(ctx, c, op, o, found)
+}
+
+// openAccess warns of what anybody on the network could read.
+func openAccess(op backup.Operation, o RestoreOptions) []backup.Finding {
+	if o.TransitEncryption || len(o.UserGroups) > 0 {
+		return nil
+	}
+	return []backup.Finding{{ID: "elasticache.open-access", Severity: backup.SeverityWarning, Ref: op.Ref,
+		Message: "whoever reaches the restored nodes can read them without a password, and on the network in the clear; a snapshot does not tell whether its source allowed that",
+		Remedy:  "set RestoreOptions.TransitEncryption and UserGroups"}}
+}
+
+// preflightTarget looks at what the new group or cluster needs.
+func (s *Strategy) preflightTarget(ctx context.Context, c *awselasticache.Client, op backup.Operation, o RestoreOptions, found []backup.Finding) ([]backup.Finding, error) {
 	have, err := s.restored(ctx, c, op.Ref, o)
 	if err != nil {
 		return found, err

@@ -14,6 +14,8 @@ import (
 
 type restoreState struct {
 	Options RestoreOptions `json:"o"`
+	// Seed is what a new group or cluster is seeded from, nil for a restore of a snapshot.
+	Seed *seed `json:"sd,omitempty"`
 	// Settled: Options are what will be sent.
 	Settled bool `json:"s,omitempty"`
 	// Taken: AWS said that the id is taken, so something has it.
@@ -60,6 +62,9 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awselasticache.Client, op
 	}
 	switch op.Stage {
 	case stageLook:
+		if st.Seed != nil {
+			return s.arm(ctx, c, op, st)
+		}
 		return s.lookRestore(ctx, c, op, st)
 	case stageCreate:
 		switch op.Intent() {
@@ -136,6 +141,11 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awselasticache.Client, op
 		}
 		st.Options, st.Settled = o, true
 	}
+	return s.arm(ctx, c, op, st)
+}
+
+// arm looks at the id and makes the create call ready.
+func (s *Strategy) arm(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
 	taken, err := s.restored(ctx, c, op.Ref, st.Options)
 	if err != nil {
 		return op, err
@@ -174,12 +184,12 @@ func (s *Strategy) createTarget(ctx context.Context, c *awselasticache.Client, o
 	status := ""
 	if st.Options.As == AsCluster {
 		var out *awselasticache.CreateCacheClusterOutput
-		if out, err = c.CreateCacheCluster(ctx, st.Options.clusterInput(op), s.sending); err == nil && out.CacheCluster != nil {
+		if out, err = c.CreateCacheCluster(ctx, st.Seed.cluster(st.Options.clusterInput(op)), s.sending); err == nil && out.CacheCluster != nil {
 			status = word(out.CacheCluster.CacheClusterStatus)
 		}
 	} else {
 		var out *awselasticache.CreateReplicationGroupOutput
-		if out, err = c.CreateReplicationGroup(ctx, st.Options.groupInput(op), s.sending); err == nil && out.ReplicationGroup != nil {
+		if out, err = c.CreateReplicationGroup(ctx, st.Seed.group(st.Options.groupInput(op)), s.sending); err == nil && out.ReplicationGroup != nil {
 			status = word(out.ReplicationGroup.Status)
 		}
 	}
@@ -190,7 +200,11 @@ func (s *Strategy) createTarget(ctx context.Context, c *awselasticache.Client, o
 			op.Settle(stageSettle)
 			return op, op.SetState(st)
 		}
-		return s.refusedCreate(op, err)
+		next, err := s.refusedCreate(op, err)
+		if st.Seed != nil && next.Failure != nil && next.Failure.Code == backup.ErrInvalid {
+			next.Failure.Hint = seedHint
+		}
+		return next, err
 	}
 	st.Creating = status == "creating"
 	return s.madeTarget(op, st)

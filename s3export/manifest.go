@@ -19,6 +19,9 @@ import (
 	"github.com/snapwarden/snapwarden/policy"
 )
 
+// TypeElastiCache is the type of the Ref of a finished ElastiCache export. Its ID is the bucket, a slash, and the key of the manifest.
+const TypeElastiCache = "s3/elasticache-export"
+
 // ManifestVersion is the version that this release writes, and the newest that it reads.
 const ManifestVersion = 1
 

@@ -35,6 +35,7 @@ import (
 	"github.com/snapwarden/snapwarden/internal/awscall"
 	"github.com/snapwarden/snapwarden/internal/nested"
 	"github.com/snapwarden/snapwarden/policy"
+	"github.com/snapwarden/snapwarden/s3export"
 	"github.com/snapwarden/snapwarden/s3export/objectcopy"
 )
 
@@ -42,7 +43,7 @@ import (
 const Kind = "elasticacheexport"
 
 // TypeExport is the type of the Ref of a finished export. Its ID is the bucket, a slash, and the key of the manifest.
-const TypeExport = "s3/elasticache-export"
+const TypeExport = s3export.TypeElastiCache
 
 // TypeFiles is the type of the Ref of what an export has written so far. Its ID is the bucket, a slash, and what the keys begin with. It is
 // listed in Operation.Made from the moment at which files may appear, so that the files of an export that failed can be found.

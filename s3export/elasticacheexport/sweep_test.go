@@ -163,6 +163,7 @@ func TestSweepSingles(t *testing.T) {
 		exportFlow("export-live", elasticache.ReplicationGroup(account, region, "three"), 3),
 		prepareFlow(),
 		copyFlow(),
+		seedFlow(),
 	} {
 		t.Run(w.Name, func(t *testing.T) {
 			t.Parallel() // each run is in a bubble of its own

@@ -54,8 +54,8 @@ func (s *ElastiCache) createCacheCluster(r *awssim.Request, in *awselasticache.C
 	if err := checkName("CacheClusterId", id, 50); err != nil {
 		return nil, err
 	}
-	if in.ReplicationGroupId != nil || len(in.SnapshotArns) > 0 {
-		return nil, errors.New("awssim: CreateCacheCluster with ReplicationGroupId or SnapshotArns is not simulated")
+	if in.ReplicationGroupId != nil {
+		return nil, errors.New("awssim: CreateCacheCluster with ReplicationGroupId is not simulated")
 	}
 	if _, ok := p.clusters.live(id, r.Now); ok {
 		return nil, awssim.Fail("CacheClusterAlreadyExists", "Cache cluster with id %s already exists.", id)
@@ -68,7 +68,14 @@ func (s *ElastiCache) createCacheCluster(r *awssim.Request, in *awselasticache.C
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{id: id, arn: r.ARN("elasticache", "cluster:"+id), nodes: max(aws.ToInt32(in.NumCacheNodes), 1), zone: zone(r.Region, 0)}
+	if len(in.SnapshotArns) > 1 {
+		return nil, awssim.Fail("InvalidParameterValue", "SnapshotArns must have exactly one element.")
+	}
+	seeded, spoilt, err := seeds(r, in.SnapshotArns, in.SnapshotName)
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{id: id, from: seeded, arn: r.ARN("elasticache", "cluster:"+id), nodes: max(aws.ToInt32(in.NumCacheNodes), 1), zone: zone(r.Region, 0)}
 	c.config, err = p.resolve(r, wanted{
 		engine: in.Engine, version: in.EngineVersion, nodeType: in.CacheNodeType, subnetGroup: in.CacheSubnetGroupName,
 		parameterGroup: in.CacheParameterGroupName, securityGroups: in.SecurityGroupIds, port: in.Port, transit: in.TransitEncryptionEnabled,
@@ -87,7 +94,7 @@ func (s *ElastiCache) createCacheCluster(r *awssim.Request, in *awselasticache.C
 		return nil, awssim.Fail("InvalidParameterValue", "Invalid value %d for NumCacheNodes.", c.nodes)
 	case !p.hasRoom(int(c.nodes), s.nodeQuota, r.Now):
 		return nil, awssim.Fail("NodeQuotaForCustomerExceeded", "The request would exceed the quota of %d nodes in this Region.", s.nodeQuota)
-	case c.engine == "memcached" && from != nil:
+	case c.engine == "memcached" && (from != nil || seeded != ""):
 		return nil, awssim.Fail("InvalidParameterCombination", "SnapshotName is not valid with the engine memcached.")
 	}
 	if err := fits(from, c.config); err != nil {
@@ -99,7 +106,7 @@ func (s *ElastiCache) createCacheCluster(r *awssim.Request, in *awselasticache.C
 	if in.PreferredAvailabilityZone != nil {
 		c.zone = *in.PreferredAvailabilityZone
 	}
-	c.life = life{made: r.Now, lag: r.Lag(), ready: r.Now.Add(r.Took("cluster/"+id, creationMedian, spread)), doomed: r.Doomed, tags: []tagging{{r.Now, tags}}}
+	c.life = life{made: r.Now, lag: r.Lag(), ready: r.Now.Add(r.Took("cluster/"+id, creationMedian, spread)), doomed: r.Doomed || spoilt, tags: []tagging{{r.Now, tags}}}
 	if from != nil {
 		c.from = from.name
 		from.restores = append(from.restores, span{r.Now, c.ready})

@@ -62,6 +62,10 @@
 //   - Another engine, a lower engine version, cluster mode enabled to disabled, and a data tiering snapshot (r6gd) to another family of nodes
 //     are refused with InvalidParameterCombination. Source for the rules: User Guide, Restoring from a backup, and Data tiering; the code is
 //     UNVERIFIED, and so is whether Redis OSS may become Valkey, which is refused here.
+//   - SnapshotArns seed from .rdb files in a simulated S3: the bucket must be in the Region, and let <region>.elasticache-snapshot.amazonaws.com
+//     do s3:GetObject, s3:ListBucket and s3:GetBucketAcl. A group with cluster mode enabled needs the slots of all node groups. A file that is
+//     not whole dooms what is made. Source: User Guide, Seeding a new cluster; API, CreateReplicationGroup. The codes and words of the
+//     refusals are UNVERIFIED; "No permission to access S3 object" is from public reports.
 //   - r6gd nodes need DataTieringEnabled, and only replication groups have it. Source: API, CreateReplicationGroup.
 //   - What fails to be created is create-failed (a group) or restore-failed (a cluster). The median of a creation is 10 minutes.
 //   - Without SecurityGroupIds a cluster is in its VPC's default security group; without a subnet group in "default". UNVERIFIED.
@@ -82,5 +86,5 @@
 //     CreateReplicationGroup.
 //   - AWS publishes no request rate; here it is a burst of 20 and 5 a second for all operations together, then Throttling with "Rate
 //     exceeded" and status 400. UNVERIFIED.
-//   - Not simulated: adding replicas or primaries to groups, RetainPrimaryCluster, seeding from S3, serverless caches, global datastores.
+//   - Not simulated: adding replicas or primaries to groups, RetainPrimaryCluster, serverless caches, global datastores.
 package elasticachesim

@@ -28,8 +28,8 @@ func (s *ElastiCache) createReplicationGroup(r *awssim.Request, in *awselasticac
 	if err := checkName("ReplicationGroupId", id, 40); err != nil {
 		return nil, err
 	}
-	if len(in.SnapshotArns) > 0 || in.ServerlessCacheSnapshotName != nil || in.PrimaryClusterId != nil || in.GlobalReplicationGroupId != nil {
-		return nil, errors.New("awssim: CreateReplicationGroup with SnapshotArns, ServerlessCacheSnapshotName, PrimaryClusterId or GlobalReplicationGroupId is not simulated")
+	if in.ServerlessCacheSnapshotName != nil || in.PrimaryClusterId != nil || in.GlobalReplicationGroupId != nil {
+		return nil, errors.New("awssim: CreateReplicationGroup with ServerlessCacheSnapshotName, PrimaryClusterId or GlobalReplicationGroupId is not simulated")
 	}
 	if _, ok := p.groups.live(id, r.Now); ok {
 		return nil, awssim.Fail("ReplicationGroupAlreadyExists", "Replication group with id %s already exists.", id)
@@ -42,7 +42,11 @@ func (s *ElastiCache) createReplicationGroup(r *awssim.Request, in *awselasticac
 	if err != nil {
 		return nil, err
 	}
-	g := &group{id: id, arn: r.ARN("elasticache", "replicationgroup:"+id), description: aws.ToString(in.ReplicationGroupDescription),
+	seeded, spoilt, err := seeds(r, in.SnapshotArns, in.SnapshotName)
+	if err != nil {
+		return nil, err
+	}
+	g := &group{id: id, from: seeded, arn: r.ARN("elasticache", "replicationgroup:"+id), description: aws.ToString(in.ReplicationGroupDescription),
 		failover: aws.ToBool(in.AutomaticFailoverEnabled), multiAZ: aws.ToBool(in.MultiAZEnabled)}
 	g.clusterMode, err = p.clusterMode(in, from)
 	if err != nil {
@@ -71,6 +75,12 @@ func (s *ElastiCache) createReplicationGroup(r *awssim.Request, in *awselasticac
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case seeded != "" && g.clusterMode && (len(in.NodeGroupConfiguration) == 0 || in.NodeGroupConfiguration[0].Slots == nil):
+		return nil, awssim.Fail("InvalidParameterCombination", "The slots of every node group must be given to seed a group with cluster mode enabled.")
+	case len(in.SnapshotArns) > 1 && !g.clusterMode:
+		return nil, awssim.Fail("InvalidParameterCombination", "A group with cluster mode disabled can be seeded from one file only.")
+	}
 	nodes := 0
 	for _, one := range plan {
 		nodes += len(one.zones)
@@ -85,7 +95,7 @@ func (s *ElastiCache) createReplicationGroup(r *awssim.Request, in *awselasticac
 	case !p.hasRoom(nodes, s.nodeQuota, r.Now):
 		return nil, awssim.Fail("NodeQuotaForCustomerExceeded", "The request would exceed the quota of %d nodes in this Region.", s.nodeQuota)
 	}
-	g.life = life{made: r.Now, lag: r.Lag(), ready: r.Now.Add(r.Took("group/"+id, creationMedian, spread)), doomed: r.Doomed, tags: []tagging{{r.Now, tags}}}
+	g.life = life{made: r.Now, lag: r.Lag(), ready: r.Now.Add(r.Took("group/"+id, creationMedian, spread)), doomed: r.Doomed || spoilt, tags: []tagging{{r.Now, tags}}}
 	g.roles = []role{{r.Now, 0}}
 	for i, one := range plan {
 		sh := shard{id: one.id, slots: one.slots}
@@ -99,6 +109,7 @@ func (s *ElastiCache) createReplicationGroup(r *awssim.Request, in *awselasticac
 			}
 			c := &cluster{life: g.life, config: g.config, id: name, arn: r.ARN("elasticache", "cluster:"+name), group: g, shard: i, nodes: 1, zone: z}
 			c.securityGroups = slices.Clone(g.securityGroups)
+			c.from = seeded
 			if from != nil {
 				c.from = from.name
 			}

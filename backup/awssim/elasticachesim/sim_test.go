@@ -299,7 +299,7 @@ func TestPlacesAreApart(t *testing.T) {
 func TestNotSimulated(t *testing.T) {
 	bubble(t, func(b *bed) {
 		_, err := b.api.CreateReplicationGroup(b.Context(), &awselasticache.CreateReplicationGroupInput{ReplicationGroupId: aws.String("g"),
-			ReplicationGroupDescription: aws.String("d"), SnapshotArns: []string{"arn:aws:s3:::b/k.rdb"}})
+			ReplicationGroupDescription: aws.String("d"), PrimaryClusterId: aws.String("one")})
 		if err == nil || !strings.Contains(err.Error(), "not simulated") {
 			t.Error(err)
 		}

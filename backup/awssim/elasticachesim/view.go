@@ -57,10 +57,12 @@ type GroupView struct {
 	Port                        int32
 	MinorUpgrade                bool
 	Transit, AtRest             bool
-	// From is the snapshot that it was restored from, if any.
+	// From is the snapshot that it was restored from, or the ARNs of the files that it was seeded from with commas between, if any.
 	From string
-	Made time.Time
-	Tags map[string]string
+	// Slots are those of each node group, with cluster mode.
+	Slots []string
+	Made  time.Time
+	Tags  map[string]string
 }
 
 // Groups gives all replication groups of an account in a Region that are not gone, by id.
@@ -83,6 +85,9 @@ func (s *ElastiCache) Groups(w *awssim.World, account, region string) []GroupVie
 					ids = append(ids, m.id)
 				}
 				v.Shards = append(v.Shards, ids)
+				if g.clusterMode {
+					v.Slots = append(v.Slots, sh.slots)
+				}
 			}
 			v.Primary = v.Shards[0][g.primary(r.Now)]
 			all = append(all, v)
