@@ -1,0 +1,205 @@
+package policy
+
+import "slices"
+
+// ElastiCacheBackupPolicy is what backing up ElastiCache needs: finding replication groups, clusters and snapshots with their tags, and making
+// snapshots whose names begin with the scope's prefix and that carry the owner's tag. ids bound it to these groups and clusters, with the
+// members that ElastiCache named after a group (orders-001, orders-0001-001); members that were called otherwise are to be named too. None
+// means all of the account and Region.
+//
+// As with RDS, tags can not be bound to the create call; see [RDSBackupPolicy].
+//
+// Source: ElastiCache user guide, "ElastiCache API permissions"; Service authorization reference, "Amazon ElastiCache".
+func ElastiCacheBackupPolicy(s Scope, ids ...string) (Document, error) {
+	c, err := s.checked()
+	if err != nil {
+		return Document{}, err
+	}
+	if err := eachValid(ids, ValidateCacheClusterID); err != nil {
+		return Document{}, err
+	}
+	all := append(c.cacheLook("SnapwardenElastiCacheBackup"),
+		allow("SnapwardenElastiCacheBackupFrom", c.arn("elasticache", cacheNames(ids, true)...), nil, "elasticache:CreateSnapshot"),
+		allow("SnapwardenElastiCacheBackupMake", c.arn("elasticache", "snapshot:"+c.SnapshotPrefix+"*"), c.tagged(), "elasticache:CreateSnapshot", "elasticache:AddTagsToResource"))
+	keys, err := c.cacheKeys("SnapwardenElastiCacheBackup")
+	if err != nil {
+		return Document{}, err
+	}
+	return policyOf(append(all, keys...)...)
+}
+
+// cacheNames are groups and clusters of these ids, and the members of such groups.
+func cacheNames(ids []string, members bool) (all []string) {
+	if len(ids) == 0 {
+		return []string{"cluster:*", "replicationgroup:*"}
+	}
+	for _, id := range canonical(ids) {
+		all = append(all, "cluster:"+id)
+		if members {
+			all = append(all, "cluster:"+id+"-0*")
+		}
+		all = append(all, "replicationgroup:"+id)
+	}
+	return all
+}
+
+func (s scope) cacheKeys(sid string) ([]Statement, error) { return s.keys(sid, "elasticache", "dax") }
+
+// cacheLook are the statements for finding groups, clusters and snapshots. Tags are not in ElastiCache's lists and are read one by one.
+func (s scope) cacheLook(sid string) []Statement {
+	return []Statement{
+		allow(sid+"Look", s.arn("elasticache", "cluster:*", "replicationgroup:*", "snapshot:*"), nil,
+			"elasticache:DescribeCacheClusters", "elasticache:DescribeReplicationGroups", "elasticache:DescribeSnapshots", "elasticache:ListTagsForResource"),
+	}
+}
+
+// ElastiCacheDeletePolicy is what deleting ElastiCache snapshots needs: finding them, and deleting those that carry the owner's tag.
+//
+// Source: ElastiCache user guide, "ElastiCache API permissions"; Service authorization reference, "Amazon ElastiCache".
+func ElastiCacheDeletePolicy(s Scope) (Document, error) {
+	c, err := s.checked()
+	if err != nil {
+		return Document{}, err
+	}
+	return policyOf(
+		allow("SnapwardenElastiCacheDeleteLook", c.arn("elasticache", "snapshot:*"), nil, "elasticache:DescribeSnapshots", "elasticache:ListTagsForResource"),
+		allow("SnapwardenElastiCacheDelete", c.arn("elasticache", "snapshot:*"), c.owned(), "elasticache:DeleteSnapshot"))
+}
+
+// ElastiCacheRestorePolicy is what restoring ElastiCache snapshots needs: finding them, and making groups and clusters that carry the owner's tag
+// from them, with any subnet, parameter, security and user group. targets bound it to new groups and clusters of these ids; none means any.
+//
+// Source: ElastiCache user guide, "ElastiCache API permissions"; Service authorization reference, "Amazon ElastiCache".
+func ElastiCacheRestorePolicy(s Scope, targets ...string) (Document, error) {
+	return cacheCreatePolicy("SnapwardenElastiCacheRestore", s, targets, "snapshot:*")
+}
+
+func cacheCreatePolicy(sid string, s Scope, targets []string, from ...string) (Document, error) {
+	c, err := s.checked()
+	if err != nil {
+		return Document{}, err
+	}
+	if err := eachValid(targets, ValidateCacheClusterID); err != nil {
+		return Document{}, err
+	}
+	create := []string{"elasticache:CreateCacheCluster", "elasticache:CreateReplicationGroup"}
+	from = append(from, "parametergroup:*", "subnetgroup:*", "securitygroup:*", "usergroup:*")
+	all := append(c.cacheLook(sid),
+		allow(sid+"LookNetwork", c.arn("elasticache", "subnetgroup:*"), nil, "elasticache:DescribeCacheSubnetGroups"),
+		allow(sid+"From", c.arn("elasticache", from...), nil, create...),
+		allow(sid+"Make", c.arn("elasticache", cacheNames(targets, false)...), c.tagged(), append(create, "elasticache:AddTagsToResource")...))
+	keys, err := c.cacheKeys(sid)
+	if err != nil {
+		return Document{}, err
+	}
+	return policyOf(append(all, keys...)...)
+}
+
+// ElastiCacheSeedPolicy is what seeding a new group or cluster from the .rdb files of an export needs, in the Region of the bucket: reading the
+// manifest and the files, and making groups and clusters that carry the owner's tag. ElastiCache reads the files itself, by the bucket's
+// policy ([SeedStatement]), and asks that the caller could too. The bucket is of the scope's Region; prefix bounds the files to those whose keys
+// begin with it and a slash, empty means all. targets are as in [ElastiCacheRestorePolicy].
+//
+// Source: ElastiCache user guide, "ElastiCache API permissions", CreateReplicationGroup with SnapshotArns; "Seeding a cluster with an externally
+// created backup".
+func ElastiCacheSeedPolicy(s Scope, bucket, prefix string, targets ...string) (Document, error) {
+	d, err := cacheCreatePolicy("SnapwardenElastiCacheSeed", s, targets)
+	if err != nil {
+		return Document{}, err
+	}
+	whole, objects, err := bucketAndObjects(bucket, s.Region, prefix)
+	if err != nil {
+		return Document{}, err
+	}
+	return policyOf(append(d.Statements, allow("SnapwardenElastiCacheSeedBucket", whole, nil, "s3:GetBucketLocation", "s3:ListBucket"),
+		allow("SnapwardenElastiCacheSeedRead", objects, nil, "s3:GetObject"))...)
+}
+
+// ElastiCacheExportPolicy is what exporting snapshots to a bucket needs: finding the snapshot, looking at who is let into the bucket, having the
+// snapshot copied, and writing and reading the files and the manifest. ElastiCache asks what the caller may do with the bucket, and that the caller may list all buckets, which no narrower
+// resource than * allows. snapshots bound it to exports of these snapshots; none means all of the account and Region.
+//
+// The right to copy a snapshot is a right to carry its data out: to any bucket of the account that lets ElastiCache in. An export that begins with
+// a backup needs [ElastiCacheBackupPolicy] too, one that is copied on [ObjectCopyPolicy].
+//
+// AWS lists s3:DeleteObject as well. The library deletes nothing of an export, and whoever backs up should not be able to delete backups:
+// it has a policy of its own, [ElastiCacheExportDeletePolicy]. Whether ElastiCache refuses an export without it is UNVERIFIED.
+//
+// Source: ElastiCache user guide, "Exporting a backup" and "ElastiCache API permissions"; Service authorization reference, "Amazon ElastiCache".
+func ElastiCacheExportPolicy(s Scope, bucket string, snapshots ...string) (Document, error) {
+	c, err := s.checked()
+	if err != nil {
+		return Document{}, err
+	}
+	for _, n := range snapshots {
+		if IsAutomaticCacheSnapshotName(n) {
+			n = n[len(prefixCache):]
+		}
+		if err := checkName(n, 255).in("ElastiCache snapshot name", n); err != nil {
+			return Document{}, err
+		}
+	}
+	whole, objects, err := bucketAndObjects(bucket, c.Region, "")
+	if err != nil {
+		return Document{}, err
+	}
+	from := c.arn("elasticache", each("snapshot:", canonical(snapshots))...)
+	if len(snapshots) > 0 {
+		// The export itself is authorised as a snapshot of the name that the files are to have.
+		from = append(from, c.arn("elasticache", "snapshot:"+c.SnapshotPrefix+"*")...)
+	}
+	all := []Statement{
+		allow("SnapwardenElastiCacheExportLook", c.arn("elasticache", "snapshot:*"), nil, "elasticache:DescribeSnapshots"),
+		allow("SnapwardenElastiCacheExportCopy", from, nil, "elasticache:CopySnapshot"),
+		allow("SnapwardenElastiCacheExportBuckets", []string{"*"}, nil, "s3:ListAllMyBuckets"),
+		allow("SnapwardenElastiCacheExportBucket", whole, nil, append([]string{"s3:GetBucketLocation", "s3:ListBucket"}, lookAtBucket...)...),
+		allow("SnapwardenElastiCacheExportFiles", objects, nil, "s3:GetObject", "s3:PutObject"),
+	}
+	if len(c.Keys) > 0 {
+		keys, err := s3Keys("SnapwardenElastiCacheExport", c.partition, c.Region, c.Keys, true)
+		if err != nil {
+			return Document{}, err
+		}
+		all = append(all, keys...)
+	}
+	return policyOf(all...)
+}
+
+// ElastiCachePreparePolicy is what making a bucket ready for exports and for seeding needs: creating it with its ACLs disabled, blocking public
+// access, and writing its policy or ACL. It is for whoever sets up backups, and not for the role that makes them: whoever writes the policy of a
+// bucket decides who reads what is in it.
+//
+// Source: S3 API reference, CreateBucket, PutBucketPolicy, PutBucketAcl and PutPublicAccessBlock, their permissions.
+func ElastiCachePreparePolicy(s Scope, bucket string) (Document, error) {
+	c, err := s.checked()
+	if err != nil {
+		return Document{}, err
+	}
+	whole, _, err := bucketAndObjects(bucket, c.Region, "")
+	if err != nil {
+		return Document{}, err
+	}
+	const sid = "SnapwardenElastiCachePrepare"
+	return policyOf(
+		allow(sid+"Look", whole, nil, append([]string{"s3:ListBucket"}, lookAtBucket...)...),
+		allow(sid+"Write", slices.Clone(whole), nil, "s3:CreateBucket", "s3:PutBucketAcl", "s3:PutBucketOwnershipControls", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock"))
+}
+
+// lookAtBucket are the actions that tell who is let into a bucket.
+var lookAtBucket = []string{"s3:GetBucketAcl", "s3:GetBucketOwnershipControls", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock"}
+
+// ElastiCacheExportDeletePolicy lets its holder delete objects of the bucket of an export: for whoever removes exports that are no longer wanted,
+// and for exports where ElastiCache insists that the caller could. Object Lock and versions hold against it.
+//
+// Source: ElastiCache user guide, "Exporting a backup", step 2.
+func ElastiCacheExportDeletePolicy(s Scope, bucket string) (Document, error) {
+	c, err := s.checked()
+	if err != nil {
+		return Document{}, err
+	}
+	_, objects, err := bucketAndObjects(bucket, c.Region, "")
+	if err != nil {
+		return Document{}, err
+	}
+	return policyOf(allow("SnapwardenElastiCacheExportDelete", objects, nil, "s3:DeleteObject"))
+}
