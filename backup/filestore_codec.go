@@ -114,6 +114,10 @@ func decodeLease(path, run string, b []byte) (time.Time, error) {
 	if f.Run != run {
 		return time.Time{}, damaged(path, fmt.Errorf("it holds the lease of %q", f.Run))
 	}
+	if f.Until.IsZero() {
+		// Without a time it would read as the lease of a run that is long dead, and its work would be taken from it.
+		return time.Time{}, damaged(path, errors.New("it does not say until when the lease lasts"))
+	}
 	return f.Until, nil
 }
 

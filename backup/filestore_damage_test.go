@@ -260,6 +260,17 @@ func TestFileStoreForget(t *testing.T) {
 	}
 }
 
+// TestFileStoreLeaseWithoutEnd does not take a lease that says nothing for that of a run that is dead.
+func TestFileStoreLeaseWithoutEnd(t *testing.T) {
+	s, _ := crashScene{}.prepare(t)
+	for _, text := range []string{`{"format":1,"run":"other"}`, `{"format":1,"run":"other","until":"0001-01-01T00:00:00Z"}`} {
+		writeTest(t, s.path(dirLeases, "other"), []byte(text))
+		if until, err := s.Lease(t.Context(), "other"); err == nil {
+			t.Errorf("%s: the lease ends at %v", text, until)
+		}
+	}
+}
+
 func TestFileStoreTidies(t *testing.T) {
 	s, recs := crashScene{}.prepare(t)
 	old, recent := filepath.Join(s.dir, dirTemp, "op-x-1"), filepath.Join(s.dir, dirTemp, "op-x-2")

@@ -31,11 +31,11 @@ func checkObjectKey(s string) fault {
 // maxExportPrefix is the longest prefix of an RDS export. UNVERIFIED: AWS documents no length; others were refused 60 characters.
 const maxExportPrefix = 59
 
-// ValidateExportPrefix checks the prefix under which an RDS export to S3 writes: 1 to 59 letters, digits and the signs ! - _ . ' ( ), in parts
+// ValidateExportPrefix checks the prefix under which an RDS export to S3 writes: 1 to 59 letters, digits and the signs ! - _ . ' ( ) =, in parts
 // between single slashes, without a slash at either end. An export may also have no prefix; that is not the same as an empty one here.
 //
 // UNVERIFIED: AWS documents neither the length nor the characters. That it must be shorter than 60 characters and have no colon is what others
-// ran into; the characters are those that S3 calls safe, without the * that policies expand.
+// ran into; the characters are those that S3 calls safe, without the * that policies expand, and the = of folders such as dt=2026-11-20.
 //
 // Source: RDS API reference, StartExportTask (the parameter, without a rule); S3 user guide, "Naming Amazon S3 objects".
 func ValidateExportPrefix(prefix string) error {
@@ -56,8 +56,8 @@ func checkKeyPrefix(s string, most int) fault {
 			return faultf(RuleWildcard, i, "%s has a meaning in policies", charAt(s, i))
 		case c == '/' && (i == 0 || i+1 == len(s) || s[i-1] == '/'):
 			return faultf(RuleForm, i, "a slash stands between two parts, once")
-		case !isLetter(c) && !isDigit(c) && strings.IndexByte("!-_.'()/", c) < 0:
-			return badChar(s, i, "a letter, a digit or one of ! - _ . ' ( ) /")
+		case !isLetter(c) && !isDigit(c) && strings.IndexByte("!-_.'()=/", c) < 0:
+			return badChar(s, i, "a letter, a digit or one of ! - _ . ' ( ) = /")
 		}
 	}
 	for part := range strings.SplitSeq(s, "/") {

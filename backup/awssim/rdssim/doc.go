@@ -63,6 +63,33 @@
 //   - creating, then available, or incompatible-restore where the call was doomed. The endpoint appears when it is available; AWS may show it
 //     earlier (UNVERIFIED).
 //
+// Exports
+//
+//   - StartExportTask takes an available snapshot of this account and Region, else InvalidExportSourceState. A World with a simulated S3 has the
+//     buckets: one that does not exist, or is in another Region or of another account, is InvalidS3BucketFault. That AWS refuses other
+//     accounts' buckets is an assumption. Source: RDS API, StartExportTask.
+//   - STARTING, IN_PROGRESS with a PercentProgress, then COMPLETE, or FAILED with a FailureCause; CANCELING and CANCELED after CancelExportTask.
+//     TaskStartTime appears with IN_PROGRESS. What was written before a failure or a cancellation stays. Source: RDS API, ExportTask; RDS User
+//     Guide, "Canceling a snapshot export task".
+//   - An identifier has 1 to 60 letters, digits and hyphens and is never free again (UNVERIFIED), else ExportTaskAlreadyExists. A second export
+//     of a snapshot that is being exported answers that too (the code is UNVERIFIED). A prefix with a colon is refused (the code is UNVERIFIED).
+//   - Five tasks may run for each account, else ExportTaskLimitReachedFault, a code that public reports show and the SDK does not model. Source:
+//     RDS User Guide, "Exporting DB snapshot data to Amazon S3". That it counts over all Regions is UNVERIFIED.
+//   - MySQL, MariaDB and PostgreSQL only, and no magnetic storage; the code is UNVERIFIED. Source: RDS User Guide, "Supported Regions and DB
+//     engines for exporting snapshots to S3".
+//   - A role that is not of this account's form is IamRoleNotFound; see SetRole. Where the World has a simulated IAM, a role whose own policies
+//     do not allow s3:PutObject, GetObject, DeleteObject, ListBucket and GetBucketLocation is IamRoleMissingPermissions; its trust policy and
+//     the bucket's are not asked. The key must be enabled, else KMSKeyNotAccessibleFault. That AWS tells all of that in the answer to the
+//     call, and not in a FailureCause, is UNVERIFIED.
+//   - ExportOnly has names of one to three parts of letters, digits, dollar and underscore, else InvalidExportOnly. Which parts an engine has is
+//     not checked. Source: RDS User Guide, "Exporting DB snapshot data to Amazon S3".
+//   - Under prefix/identifier/ it writes small objects where AWS writes Parquet, and at the end export_tables_info_<id>_from_1_to_1.json and
+//     export_info_<id>.json. They are there from their instant on, as everything is. Source: RDS User Guide, "File naming conventions for
+//     exports to Amazon S3"; the names of the two files are those of public reports.
+//   - DescribeExportTasks gives an empty list for an unknown identifier, though the SDK models ExportTaskNotFound: public reports show that.
+//     The filter status wants lower case. Source: RDS API, DescribeExportTasks.
+//   - CancelExportTask of a task that is neither STARTING nor IN_PROGRESS is InvalidExportTaskStateFault. Source: RDS API; for CANCELING: UNVERIFIED.
+//
 // All calls
 //
 //   - One token bucket of 300 calls, refilled with 12 a second, for each account and Region, and ThrottlingException "Rate exceeded" of status

@@ -26,6 +26,10 @@ type RDS struct {
 	regions       map[scope]*region
 	snapshotQuota int
 	instanceQuota int
+	exportQuota   int
+	// exportCause and exportWarning are what export tasks that are started end with; roles are the states that were set.
+	exportCause, exportWarning string
+	roles                      map[string]roleSpan
 }
 
 type scope struct{ account, region string }
@@ -34,6 +38,7 @@ type scope struct{ account, region string }
 type region struct {
 	instances shelf[*instance]
 	snapshots shelf[*snapshot]
+	exports   shelf[*exportTask]
 	// byInstance and byResource find the snapshots of an instance by its identifier and by its DbiResourceId.
 	byInstance, byResource map[string]*names
 	instanceIDs            map[string]string // DbiResourceId -> identifier
@@ -46,7 +51,8 @@ type region struct {
 
 // Service makes a simulated RDS without instances.
 func Service() *RDS {
-	return &RDS{regions: map[scope]*region{}, snapshotQuota: DefaultSnapshotQuota, instanceQuota: DefaultInstanceQuota}
+	return &RDS{regions: map[scope]*region{}, snapshotQuota: DefaultSnapshotQuota, instanceQuota: DefaultInstanceQuota, exportQuota: DefaultExportQuota,
+		roles: map[string]roleSpan{}}
 }
 
 // Definition describes the service to the World.
@@ -69,6 +75,9 @@ func (s *RDS) Definition() awssim.Definition {
 			"DescribeDBSubnetGroups":          awssim.Read(s.describeDBSubnetGroups),
 			"CreateDBParameterGroup":          awssim.Write(s.createDBParameterGroup),
 			"CreateOptionGroup":               awssim.Write(s.createOptionGroup),
+			"StartExportTask":                 awssim.Write(s.startExportTask),
+			"DescribeExportTasks":             awssim.Read(s.describeExportTasks),
+			"CancelExportTask":                awssim.Write(s.cancelExportTask),
 		},
 		Bucket:    func(string, any) awssim.Bucket { return awssim.Bucket{Name: "all", Capacity: 300, Refill: 12} },
 		Throttled: awssim.Error{Code: "ThrottlingException", Message: "Rate exceeded"},
@@ -88,7 +97,10 @@ func modelled() []smithy.APIError {
 		&rdstypes.DBSnapshotAlreadyExistsFault{}, &rdstypes.DBSnapshotNotFoundFault{}, &rdstypes.DBSnapshotTenantDatabaseNotFoundFault{},
 		&rdstypes.DBSubnetGroupAlreadyExistsFault{}, &rdstypes.DBSubnetGroupDoesNotCoverEnoughAZs{}, &rdstypes.DBSubnetGroupNotFoundFault{},
 		&rdstypes.DBSubnetGroupQuotaExceededFault{}, &rdstypes.DBSubnetQuotaExceededFault{}, &rdstypes.DBUpgradeDependencyFailureFault{},
-		&rdstypes.DomainNotFoundFault{}, &rdstypes.InstanceQuotaExceededFault{}, &rdstypes.InsufficientDBInstanceCapacityFault{},
+		&rdstypes.DomainNotFoundFault{}, &rdstypes.ExportTaskAlreadyExistsFault{}, &rdstypes.ExportTaskNotFoundFault{},
+		&rdstypes.IamRoleMissingPermissionsFault{}, &rdstypes.IamRoleNotFoundFault{}, &rdstypes.InvalidExportOnlyFault{},
+		&rdstypes.InvalidExportSourceStateFault{}, &rdstypes.InvalidExportTaskStateFault{}, &rdstypes.InvalidS3BucketFault{},
+		&rdstypes.InstanceQuotaExceededFault{}, &rdstypes.InsufficientDBInstanceCapacityFault{},
 		&rdstypes.IntegrationNotFoundFault{}, &rdstypes.InvalidDBCapacityReservationStateFault{}, &rdstypes.InvalidDBClusterEndpointStateFault{},
 		&rdstypes.InvalidDBClusterStateFault{}, &rdstypes.InvalidDBInstanceStateFault{}, &rdstypes.InvalidDBSecurityGroupStateFault{},
 		&rdstypes.InvalidDBSnapshotStateFault{}, &rdstypes.InvalidRestoreFault{}, &rdstypes.InvalidSubnet{}, &rdstypes.InvalidVPCNetworkStateFault{},

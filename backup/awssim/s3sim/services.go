@@ -1,6 +1,7 @@
 package s3sim
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,17 @@ func (b *bucket) put(r *awssim.Request, key string, content blob, at time.Time) 
 	}
 	b.add(r, o)
 	return nil
+}
+
+// ServiceDrop takes away an object that a service is writing and that is not there yet: its work was ended. Other simulated services call it,
+// under the World's lock.
+func (s *S3) ServiceDrop(r *awssim.Request, bucket, key string) {
+	if b, ok := s.buckets[name{r.Partition(), bucket}]; ok {
+		b.objects[key] = slices.DeleteFunc(b.objects[key], func(o *object) bool { return o.at.After(r.Now) })
+		if len(b.objects[key]) == 0 {
+			delete(b.objects, key)
+		}
+	}
 }
 
 // ServiceGet gives the bytes of an object to a service. It does not ask whether the service may. Other simulated services call it, under the
