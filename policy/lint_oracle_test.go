@@ -22,7 +22,7 @@ const lintThird = "777788889999"
 
 func keyRequests() (all []keyRequest) {
 	for _, who := range []struct{ account, org string }{{lintForeign, "o-ours"}, {lintThird, "o-theirs"}, {lintThird, ""}} {
-		for _, a := range []string{"kms:Decrypt", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion", "kms:DisableKey"} {
+		for _, a := range []string{"kms:Decrypt", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion", "kms:DisableKey", "kms:RetireGrant"} {
 			all = append(all, keyRequest{who.account, who.org, a, ""})
 		}
 		for _, a := range []string{"kms:CreateGrant", "kms:RevokeGrant"} {
@@ -173,7 +173,7 @@ func TestLintAgainstRequests(t *testing.T) {
 			switch {
 			case r.action == "kms:CreateGrant" && r.forAWS == "false":
 				want = "KMS004"
-			case r.action == "kms:RevokeGrant" && r.forAWS == "false", strings.Contains(r.action, "Key"):
+			case r.action == "kms:RevokeGrant" && r.forAWS == "false", strings.Contains(r.action, "Key"), r.action == "kms:RetireGrant":
 				want = "KMS002"
 			case r.account == lintThird && r.org != "o-ours":
 				want = "KMS001"

@@ -8,11 +8,12 @@ import (
 // sendsSource reports whether a service is known to say for whom it works when it uses what a policy lets it use. Of the others that is not
 // known here: of ElastiCache, for one, no page says it (UNVERIFIED).
 //
-// Source: RDS user guide, "Preventing cross-service confused deputy problems"; S3 user guide, "Permissions for log delivery" and "Configuring Amazon
-// S3 Inventory"; CloudTrail user guide, "Amazon S3 bucket policy for CloudTrail"; CloudWatch Logs user guide, "Logs sent to Amazon S3".
+// Source: RDS user guide, "Preventing cross-service confused deputy problems"; IAM user guide, "AWS global condition context keys", aws:SourceAccount
+// (S3); S3 user guide, "Permissions for log delivery"; CloudTrail user guide, "Amazon S3 bucket policy for CloudTrail"; CloudWatch Logs user guide,
+// "Logs sent to Amazon S3".
 func sendsSource(service string) bool {
 	switch foldASCII(service) {
-	case "export.rds.amazonaws.com", "rds.amazonaws.com", "s3.amazonaws.com", "logging.s3.amazonaws.com", "cloudtrail.amazonaws.com",
+	case "export.rds.amazonaws.com", "s3.amazonaws.com", "logging.s3.amazonaws.com", "cloudtrail.amazonaws.com",
 		"delivery.logs.amazonaws.com":
 		return true
 	}

@@ -11,17 +11,19 @@ import (
 // Service".
 var keyAdministration = [...]string{
 	"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DeleteImportedKeyMaterial", "kms:DisableKey", "kms:DisableKeyRotation",
-	"kms:EnableKey", "kms:EnableKeyRotation", "kms:ImportKeyMaterial", "kms:PutKeyPolicy", "kms:ReplicateKey", "kms:RevokeGrant",
-	"kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:SynchronizeMultiRegionKey", "kms:TagResource", "kms:UntagResource",
+	"kms:EnableKey", "kms:EnableKeyRotation", "kms:ImportKeyMaterial", "kms:PutKeyPolicy", "kms:ReplicateKey", "kms:RetireGrant",
+	"kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:SynchronizeMultiRegionKey", "kms:TagResource", "kms:UntagResource",
 	"kms:UpdateAlias", "kms:UpdateKeyDescription", "kms:UpdatePrimaryRegion",
 }
 
 // worksAcrossAccounts reports whether KMS lets a principal of another account do what an administrative action says, where the key's policy
-// allows it. Of those above that is one; what is refused today is flagged all the same, as it says what was meant.
+// allows it. Of those above those are two; what is refused today is flagged all the same, as it says what was meant.
 //
 // Source: KMS developer guide, "Allowing users in other accounts to use a KMS key": cryptographic operations, CreateGrant, DescribeKey,
 // GetKeyRotationStatus, GetPublicKey, ListGrants, RetireGrant, RevokeGrant.
-func worksAcrossAccounts(action string) bool { return action == "kms:RevokeGrant" }
+func worksAcrossAccounts(action string) bool {
+	return action == "kms:RevokeGrant" || action == "kms:RetireGrant"
+}
 
 // bucketAdministration are the actions that decide who gets at a bucket, for how long things are kept in it, or that destroy them.
 //
@@ -79,11 +81,12 @@ var resourceful = [...]string{
 	"sns:Publish", "sts:AssumeRole",
 }
 
-// resourceless are patterns of actions for which everything is the only resource, or the only one that lets a list be read.
+// resourceless are patterns of actions for which everything is the only resource, or the only one that lets a list be read. A few actions that
+// Describe one thing know resources; they are let pass with the others, since none of them reads what is stored.
 //
-// Source: Service authorization reference, the same pages. That rds:CancelExportTask knows no resource is UNVERIFIED.
+// Source: Service authorization reference, the same pages, "Amazon CloudWatch", "AWS Organizations" and "AWS Resource Groups Tagging API".
 var resourceless = [...]string{
-	"account:ListRegions", "cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics", "cloudwatch:PutMetricData",
+	"cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics", "cloudwatch:PutMetricData",
 	"ec2:Describe*", "ec2:GetEbsDefaultKmsKeyId", "ec2:GetEbsEncryptionByDefault", "ec2:GetSnapshotBlockPublicAccessState",
 	"elasticache:Describe*", "kms:CreateKey", "kms:GenerateRandom", "kms:ListAliases", "kms:ListKeys", "organizations:DescribeOrganization",
 	"organizations:ListAccounts", "rds:CancelExportTask", "rds:Describe*", "secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets",

@@ -56,14 +56,27 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// report is the one line at the end.
-func (w *wire) report(differences int) string {
+// losing loses the answer of the next call of an operation of S3, and gives how many were lost.
+func (w *wire) losing(operation string) func() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.lost
+	w.lose = "S3." + operation
+	return func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.lost - before
+	}
+}
+
+// report is the one line at the end about the emulator with a name.
+func (w *wire) report(name string, differences int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(w.lacking)) {
-		fmt.Fprintf(&b, "not supported here: %s\n", name)
+	for _, operation := range slices.Sorted(maps.Keys(w.lacking)) {
+		fmt.Fprintf(&b, "not supported here: %s\n", operation)
 	}
-	fmt.Fprintf(&b, "emulator operations checked=%d unsupported=%d differences=%d", len(w.answered), len(w.lacking), differences)
+	fmt.Fprintf(&b, "%s operations checked=%d unsupported=%d differences=%d", name, len(w.answered), len(w.lacking), differences)
 	return b.String()
 }

@@ -51,9 +51,12 @@ var (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if os.Getenv(variable) != "" {
-		fmt.Println(transport.report(noted.count()))
+		fmt.Println(transport.report("emulator", noted.count()))
 	} else {
 		fmt.Println("emulator: not tested, because " + variable + " is not set")
+	}
+	if len(gateway.answered) > 0 {
+		fmt.Println(gateway.report("versitygw", gatewayNoted.count()))
 	}
 	os.Exit(code)
 }
