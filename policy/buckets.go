@@ -118,16 +118,18 @@ func inRegionalNamespace(s string) bool {
 const (
 	maxExportName = 1000
 	maxKey        = 1024
-	exportSuffix  = len("-0001.rdb")
+	// exportSuffix is the longest that is put behind a name to make a key: ElastiCache's -0001.rdb is shorter than what the library's manifest has.
+	exportSuffix = len(".manifest.json")
 )
 
-// ValidateExportName checks the name that an ElastiCache export to S3 is to have: 1 to 1,000 characters of UTF-8 text. ElastiCache makes one
-// object of each shard and calls them by [ExportKey], which must fit into the 1,024 bytes of a key.
+// ValidateExportName checks the name that an ElastiCache export to S3 is to have: 1 to 1,000 characters of UTF-8 text, in at most 1,010 bytes.
+// ElastiCache makes one object of each shard and calls them by [ExportKey], and the library writes a manifest beside them, whose key is the name with
+// .manifest.json: it must fit into the 1,024 bytes of a key.
 //
 // More is refused than AWS refuses: control characters, white space and the wildcards of policies, because nothing good is named so; capital
-// letters, because ElastiCache keeps names in lower case and the keys would not be those that were asked for (whether they are is
-// UNVERIFIED); a comma, because a cluster can not be seeded from an object with a comma in its key; a slash, because what ElastiCache makes of
-// it is not documented (UNVERIFIED).
+// letters of any alphabet, because ElastiCache keeps names in lower case and the keys would not be those that were asked for (whether they are, and
+// which letters it changes, is UNVERIFIED); the replacement character, which stands where text was damaged; a comma, because a cluster can not be
+// seeded from an object with a comma in its key; a slash, because what ElastiCache makes of it is not documented (UNVERIFIED).
 //
 // Source: ElastiCache user guide, "Exporting a backup", step 3; S3 user guide, "Naming Amazon S3 objects"; ElastiCache API reference,
 // CreateReplicationGroup, SnapshotArns.
@@ -146,14 +148,16 @@ func checkExportName(s string) fault {
 		case chars == maxExportName:
 			return faultf(RuleLength, i, "longer than %d characters", maxExportName)
 		case i+size > maxKey-exportSuffix:
-			return faultf(RuleLength, i, "with the number of the shard and .rdb it would be longer than the %d bytes of a key", maxKey)
+			return faultf(RuleLength, i, "with .manifest.json it would be longer than the %d bytes of a key", maxKey)
 		case r == utf8.RuneError && size == 1:
 			return faultf(RuleUTF8, i, "%s is not UTF-8", charAt(s, i))
 		case strings.IndexByte("*?${}", s[i]) >= 0:
 			return faultf(RuleWildcard, i, "%s has a meaning in policies", charAt(s, i))
 		case unicode.IsSpace(r):
 			return faultf(RuleSpace, i, "white space")
-		case r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0, r == ',' || r == '/' || r == '\\', r >= 'A' && r <= 'Z':
+		case unicode.ToLower(r) != r:
+			return faultf(RuleCharacter, i, "%s is a capital letter, and ElastiCache keeps small ones", charAt(s, i))
+		case unicode.IsControl(r), r == utf8.RuneError, r == ',' || r == '/' || r == '\\':
 			return faultf(RuleCharacter, i, "%s is not a small letter, a digit or a plain sign", charAt(s, i))
 		}
 		i += size

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/snapwarden/snapwarden/policy"
+	"github.com/snapwarden/snapwarden/s3export"
 )
 
 func TestValidateBucketName(t *testing.T) {
@@ -38,15 +39,33 @@ func TestValidateBucketName(t *testing.T) {
 func TestValidateExportName(t *testing.T) {
 	for name, want := range map[string]offence{
 		"nightly": accepted, "my-exported-backup": accepted, "a": accepted, "2026-11-20.orders": accepted, "b\u00fccher": accepted, "a_b(c)": accepted,
-		strings.Repeat("a", 1000): accepted, strings.Repeat("\u00fc", 507): accepted,
+		strings.Repeat("a", 1000): accepted, strings.Repeat("\u00fc", 505): accepted, "stra\u00dfe-\u4e2d-\U0001d400": accepted,
 
-		"": {policy.RuleEmpty, 0}, strings.Repeat("a", 1001): {policy.RuleLength, 1000}, strings.Repeat("\u00fc", 508): {policy.RuleLength, 1014},
+		"": {policy.RuleEmpty, 0}, strings.Repeat("a", 1001): {policy.RuleLength, 1000}, strings.Repeat("\u00fc", 506): {policy.RuleLength, 1010}, strings.Repeat("\u00fc", 504) + "\u20ac": {policy.RuleLength, 1008},
+		"\u00e9t\u00c9": {policy.RuleCharacter, 3}, "a\u0130": {policy.RuleCharacter, 1}, "\u01c5": {policy.RuleCharacter, 0}, "\u042f": {policy.RuleCharacter, 0}, "a\ufffdb": {policy.RuleCharacter, 1},
 		"Nightly": {policy.RuleCharacter, 0}, "a/b": {policy.RuleCharacter, 1}, "a,b": {policy.RuleCharacter, 1}, "a\\b": {policy.RuleCharacter, 1},
 		"a b": {policy.RuleSpace, 1}, "a\u2003b": {policy.RuleSpace, 1}, "a\x00": {policy.RuleCharacter, 1}, "a\u0085": {policy.RuleSpace, 1}, "a\u009f": {policy.RuleCharacter, 1},
 		"a*": {policy.RuleWildcard, 1}, "a?": {policy.RuleWildcard, 1}, "${a": {policy.RuleWildcard, 0}, "a}": {policy.RuleWildcard, 1},
 		"a\xff": {policy.RuleUTF8, 1}, ".a": {policy.RuleCharacter, 0}, "-a": {policy.RuleCharacter, 0},
 	} {
 		checkOffence(t, name, policy.ValidateExportName(name), want)
+	}
+}
+
+// The longest name that passes leaves room for every key that is made of it, and none for more.
+func TestExportNameFitsKeys(t *testing.T) {
+	for _, name := range []string{strings.Repeat("a", 1000), strings.Repeat("\u00e9", 505), strings.Repeat("\u00e9", 10) + strings.Repeat("a", 990)} {
+		if err := policy.ValidateExportName(name); err != nil {
+			t.Error(err)
+		}
+		for _, key := range []string{policy.ExportKey(name, "0001"), s3export.ManifestKey(name)} {
+			if len(key) > 1024 {
+				t.Errorf("a key of %d bytes", len(key))
+			}
+		}
+	}
+	if n := len(s3export.ManifestKey(strings.Repeat("\u00e9", 505))); n != 1024 {
+		t.Errorf("%d bytes", n)
 	}
 }
 
@@ -100,12 +119,12 @@ func FuzzBucketName(f *testing.F) {
 }
 
 func FuzzExportName(f *testing.F) {
-	for _, s := range []string{"nightly", "a/b", "b\u00fccher", "a\xff", "${a}", strings.Repeat("a", 1001)} {
+	for _, s := range []string{"nightly", "a/b", "b\u00fccher", "a\xff", "${a}", strings.Repeat("a", 1001), "\u00c9", "a\ufffd", "\u0130", strings.Repeat("\u00e9", 506)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		good := s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= 1000 && len(policy.ExportKey(s, "0001")) <= 1024 &&
-			!strings.ContainsAny(s, "*?${},/\\ABCDEFGHIJKLMNOPQRSTUVWXYZ") && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) &&
+		good := s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= 1000 && len(s3export.ManifestKey(s)) <= 1024 &&
+			!strings.ContainsAny(s, "*?${},/\\\ufffd") && strings.ToLower(s) == s && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) &&
 			s[0] != '.' && s[0] != '-'
 		if err := policy.ValidateExportName(s); good != (err == nil) {
 			t.Fatalf("%q: %v", s, err)

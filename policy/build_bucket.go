@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // The Sids of the statements that this package builds for buckets. Merging replaces statements of these Sids and no others.
 const (
@@ -125,57 +122,6 @@ func checkServicePrincipal(s string) fault {
 	return fault{}
 }
 
-// Merged says what Merge did, by Sid.
-type Merged struct {
-	// Added are new; Replaced stood there with another meaning; Same stood there already.
-	Added, Replaced, Same []string
-}
-
-// Changed reports whether anything must be written.
-func (m Merged) Changed() bool { return len(m.Added)+len(m.Replaced) > 0 }
-
-// Merge puts statements into a document by their Sids: one of the same Sid is replaced in its place, a new one comes last, and everything that
-// others wrote is kept as it is. S3 and KMS replace a policy as a whole, so what is written must hold what others allowed and denied. Merging
-// twice is the same as merging once. An empty Document gets the current Version; one without a Version keeps that, because the Version decides
-// what the other statements mean.
-//
-// Each statement must have a Sid, and only one each. Whoever must not replace what others named so looks at Merged.Replaced before writing.
-func (d Document) Merge(mine ...Statement) (Document, Merged, error) {
-	var m Merged
-	out := Document{Version: d.Version, ID: d.ID, Statements: slices.Clone(d.Statements)}
-	if len(out.Statements) == 0 {
-		out.Version = Version
-	}
-	seen := map[string]bool{}
-	for _, s := range mine {
-		if s.Sid == "" || seen[s.Sid] {
-			return Document{}, Merged{}, docErr("", "statements are merged by their Sids, and %.80q is empty or given twice", s.Sid)
-		}
-		seen[s.Sid] = true
-		n := slices.IndexFunc(out.Statements, func(x Statement) bool { return x.Sid == s.Sid })
-		switch {
-		case n < 0:
-			out.Statements, m.Added = append(out.Statements, s), append(m.Added, s.Sid)
-		case sameText(out.Statements[n], s):
-			m.Same = append(m.Same, s.Sid)
-		default:
-			out.Statements[n] = s
-			m.Replaced = append(m.Replaced, s.Sid)
-		}
-	}
-	return out, m, out.Validate()
-}
-
-// sameText reports whether two statements are written alike.
-func sameText(a, b Statement) bool {
-	x, err := Document{Statements: []Statement{a}}.MarshalJSON()
-	if err != nil {
-		return false
-	}
-	y, err := Document{Statements: []Statement{b}}.MarshalJSON()
-	return err == nil && string(x) == string(y)
-}
-
 // MaxBucketPolicy and MaxKeyPolicy are the most bytes that a bucket's and a key's policy may have. Source: S3 user guide, "Bucket policies"; KMS
 // developer guide, "Resource quotas".
 const (
@@ -183,7 +129,8 @@ const (
 	MaxKeyPolicy    = 32 << 10
 )
 
-// Encode gives the document as AWS is to be given it, and refuses one of more than most bytes.
+// Encode gives the document as AWS is to be given it, and refuses one of more than most bytes. What json.Marshal gives means the same and can be
+// longer, because encoding/json writes <, > and & as six bytes each: send what Encode gave, whose bytes were counted.
 func (d Document) Encode(most int) (string, error) {
 	b, err := d.MarshalJSON()
 	if err != nil {

@@ -204,6 +204,10 @@ func TestCallerPoliciesAreExact(t *testing.T) {
 			return policy.ObjectCopyPolicy(policy.ObjectCopy{From: policy.ObjectPlace{Bucket: "exports", Region: "eu-west-1"},
 				To: policy.ObjectPlace{Bucket: "copies", Region: "us-east-1"}, Archived: true})
 		}},
+		{dir: "../s3export/protect", from: []string{"StartProtect", "stepLock", "preflightLock", "Files"}, doc: func() (policy.Document, error) {
+			return policy.ProtectLockPolicy(policy.Protect{Bucket: "exports", Region: "eu-west-1", Retention: true, LegalHold: true})
+		}},
+		{dir: "../s3export/protect", from: []string{"StartLifecycle", "stepLifecycle", "preflightLifecycle"}, doc: func() (policy.Document, error) { return policy.ProtectLifecyclePolicy("exports", "eu-west-1") }},
 		{dir: "../backup/s3store", doc: func() (policy.Document, error) { return policy.StorePolicy("operations", "eu-west-1", "snapwarden") }},
 	} {
 		s := readSource(t, c.dir)
@@ -253,7 +257,7 @@ func TestCallsAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"../backup/s3store", "../ebs", "../elasticache", "../rds", "../s3export/elasticacheexport", "../s3export/objectcopy", "../s3export/rdsexport"}
+	want := []string{"../backup/s3store", "../ebs", "../elasticache", "../rds", "../s3export/elasticacheexport", "../s3export/objectcopy", "../s3export/protect", "../s3export/rdsexport"}
 	if d := cmp.Diff(want, dirs); d != "" {
 		t.Errorf("packages that call AWS, each of which TestCallerPoliciesAreExact must hold against a policy:\n%s", d)
 	}

@@ -30,7 +30,7 @@ type Grant struct {
 const maxGrants = 100
 
 // ElastiCacheCanonicalID gives the canonical user id that ElastiCache has in a partition: the older way of letting it into a bucket, which works
-// in Regions that need no opt-in, and on buckets whose ACLs are not disabled. New buckets have them disabled: use [ExportStatements]. One
+// in Regions that need no opt-in, and on buckets whose ACLs are not disabled. New buckets have them disabled: use [ExportStatement]. One
 // id stands for ElastiCache's work for all of its customers.
 //
 // The id of aws-cn is from an older edition of the guide and is gone from today's (UNVERIFIED); of the other partitions none is known, and the
@@ -90,10 +90,12 @@ func checkCanonicalID(id string) fault {
 // MergeGrants adds to the grants that a bucket has those that it lacks, and loses none. S3 replaces an ACL as a whole, so what is written must hold
 // what others granted. added is what was missing, in the order of wanted; with nothing added nothing needs to be written. A grantee with
 // FULL_CONTROL lacks nothing. S3 has no conditional write for ACLs: read it again afterwards.
+//
+// Each wanted grant must be to a canonical user id, to nobody beside it, and of one of the five permissions; existing ones are kept whatever they are.
 func MergeGrants(existing, wanted []Grant) (merged, added []Grant, err error) {
 	merged = slices.Clone(existing)
 	for _, w := range wanted {
-		if err := checkCanonicalID(w.CanonicalID).in("canonical user id", w.CanonicalID); err != nil {
+		if err := w.check(); err != nil {
 			return nil, nil, err
 		}
 		if slices.ContainsFunc(merged, func(g Grant) bool {
@@ -107,4 +109,17 @@ func MergeGrants(existing, wanted []Grant) (merged, added []Grant, err error) {
 		return nil, nil, fmt.Errorf("policy: the ACL would have %d grants, and %d are allowed", len(merged), maxGrants)
 	}
 	return merged, added, nil
+}
+
+// check refuses a grant that this package does not make.
+func (g Grant) check() error {
+	switch g.Permission {
+	case PermissionRead, PermissionWrite, PermissionReadACP, PermissionWriteACP, PermissionFullControl:
+	default:
+		return faultf(RuleForm, -1, "is none of READ, WRITE, READ_ACP, WRITE_ACP and FULL_CONTROL").in("permission of a grant", string(g.Permission))
+	}
+	if g.Other != "" {
+		return faultf(RuleForm, -1, "a grant is made to a canonical user id, and to no grantee of another kind").in("grantee", g.Other)
+	}
+	return checkCanonicalID(g.CanonicalID).in("canonical user id", g.CanonicalID)
 }

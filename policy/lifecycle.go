@@ -165,10 +165,13 @@ func checkTransitions(name string, all []Transition, expire int, expireName stri
 // twice is the same as merging once. Whoever must not replace what others named so looks at Merged.Replaced before writing. S3 has no
 // conditional write for lifecycles: read it again afterwards.
 //
-// Rules of mine are validated, and must have IDs, each once. The errors are *NameError.
+// The result shares no list with the arguments. Rules of mine are validated, and must have IDs, each once. The errors are *NameError.
 func MergeLifecycle(existing, mine []LifecycleRule) ([]LifecycleRule, Merged, error) {
 	var m Merged
 	out := slices.Clone(existing)
+	for i, r := range out {
+		out[i] = r.clone()
+	}
 	seen := map[string]bool{}
 	for _, r := range mine {
 		if err := r.Validate(); err != nil {
@@ -181,11 +184,11 @@ func MergeLifecycle(existing, mine []LifecycleRule) ([]LifecycleRule, Merged, er
 		n := slices.IndexFunc(out, func(x LifecycleRule) bool { return x.ID == r.ID })
 		switch {
 		case n < 0:
-			out, m.Added = append(out, r), append(m.Added, r.ID)
+			out, m.Added = append(out, r.clone()), append(m.Added, r.ID)
 		case out[n].same(r):
 			m.Same = append(m.Same, r.ID)
 		default:
-			out[n] = r
+			out[n] = r.clone()
 			m.Replaced = append(m.Replaced, r.ID)
 		}
 	}
@@ -193,6 +196,12 @@ func MergeLifecycle(existing, mine []LifecycleRule) ([]LifecycleRule, Merged, er
 		return nil, Merged{}, &NameError{What: "lifecycle", Rule: RuleCount, Offset: -1, Detail: fmt.Sprintf("%d rules, and %d are allowed", len(out), maxRules)}
 	}
 	return out, m, nil
+}
+
+// clone gives a rule that shares no list with r. Other is shared: it is only handed on.
+func (r LifecycleRule) clone() LifecycleRule {
+	r.Transitions, r.OlderTransitions = slices.Clone(r.Transitions), slices.Clone(r.OlderTransitions)
+	return r
 }
 
 // same reports whether two rules say the same. No transitions are the same as an empty list of them.

@@ -1,8 +1,8 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -26,6 +26,9 @@ func (l *linter) document() {
 	default:
 		l.addWhole("DOC001", SeverityError, "Version", "%s is no version of the policy language", show(l.doc.Version))
 	}
+	if err := checkText("Id", l.doc.ID); err != nil {
+		l.addWhole("DOC001", SeverityError, "Id", "a character that is none")
+	}
 	if len(l.doc.Statements) == 0 {
 		l.addWhole("DOC001", SeverityError, "Statement", "there is none")
 		return
@@ -48,8 +51,12 @@ func (l *linter) sids() {
 
 // size is DOC001 for a document that AWS takes no more. A document that can not be written has no size.
 func (l *linter) size() {
-	text, err := l.doc.MarshalJSON()
+	text, err := l.doc.print()
 	if err != nil {
+		return
+	}
+	if len(text) > MaxDocumentBytes {
+		l.addWhole("DOC001", SeverityError, "", "%d bytes, and no policy has more than %d", len(text), MaxDocumentBytes)
 		return
 	}
 	n, most, warn, unit := len(text), 0, 0, "bytes"
@@ -81,43 +88,12 @@ func (l *linter) size() {
 	}
 }
 
-// elements is DOC001 for a statement whose elements do not make one, in an order that is always the same, and for those that a policy of the
-// kind must or can not have.
+// elements is DOC001 for a statement whose elements do not make one, and for those that a policy of the kind must or can not have.
 func (l *linter) elements(at lintStatement) {
 	bad := func(part, format string, args ...any) { l.add("DOC001", SeverityError, at, part, format, args...) }
-	if at.Effect != Allow && at.Effect != Deny {
-		bad("Effect", "%s is neither Allow nor Deny", show(string(at.Effect)))
-	}
-	if at.Principal != nil && at.NotPrincipal != nil {
-		bad("", "Principal and NotPrincipal")
-	}
-	if len(at.Action) > 0 == (len(at.NotAction) > 0) {
-		bad("", "exactly one of Action and NotAction must be there")
-	}
-	if at.Resource != nil && at.NotResource != nil {
-		bad("", "Resource and NotResource")
-	}
-	for _, e := range at.lists() {
-		switch {
-		case e.values != nil && len(e.values) == 0:
-			bad(e.name, "an empty list")
-		case slices.Contains(e.values, ""):
-			bad(e.name, "an empty value")
-		}
-	}
-	for _, e := range at.principals() {
-		if p := e.Principal; p != nil && p.Everyone == (len(p.AWS)+len(p.Service)+len(p.Federated)+len(p.CanonicalUser) > 0) {
-			bad(e.name, "it names nobody, or everybody and somebody")
-		}
-	}
-	for _, operator := range slices.Sorted(maps.Keys(at.Condition)) {
-		if keys := at.Condition[operator]; operator == "" || len(keys) == 0 {
-			bad("Condition", "an operator without a name or without keys")
-		} else if _, unnamed := keys[""]; unnamed {
-			bad("Condition."+operator, "a key without a name")
-		} else if slices.ContainsFunc(slices.Collect(maps.Values(keys)), func(v []string) bool { return len(v) == 0 }) {
-			bad("Condition."+operator, "a key without values")
-		}
+	var e *DocumentError
+	if errors.As(at.validate(""), &e) {
+		bad(strings.TrimPrefix(e.Path, "."), "%s", e.Detail)
 	}
 	l.belonging(at, bad)
 }

@@ -146,7 +146,7 @@ type PolicyChange struct {
 }
 
 // LintChange says what a change would lose: KMS010 for each statement of Before, by its index there, that somebody else wrote and that After
-// has not in the same words; and KMS006 where the check that keeps the owner from being locked out is bypassed. It does not lint After.
+// has not with the same meaning, whatever the order of its lists; and KMS006 where the check that keeps the owner from being locked out is bypassed. It does not lint After.
 func LintChange(c PolicyChange) []Finding {
 	var found []Finding
 	if c.BypassLockoutCheck {
@@ -157,7 +157,7 @@ func LintChange(c PolicyChange) []Finding {
 			show(c.Before.Version), show(c.After.Version)))
 	}
 	for i, s := range c.Before.Statements {
-		if s.Sid != "" && slices.Contains(c.Mine, s.Sid) || slices.ContainsFunc(c.After.Statements, func(x Statement) bool { return sameText(s, x) }) {
+		if s.Sid != "" && slices.Contains(c.Mine, s.Sid) || slices.ContainsFunc(c.After.Statements, func(x Statement) bool { return s.means(x) }) {
 			continue
 		}
 		at, what := lintStatement{s, i}, "dropped"

@@ -144,6 +144,9 @@ func randomKeyStatement(r *rand.Rand) policy.Statement {
 		}
 		s.Condition[operator] = map[string][]string{key: values}
 	}
+	if len(s.Condition) == 0 {
+		s.Condition = nil
+	}
 	return s
 }
 
@@ -243,6 +246,9 @@ func randomIdentityStatement(r *rand.Rand) policy.Statement {
 	if r.IntN(3) == 0 {
 		operator := lintPick(r, "StringEquals", "StringEqualsIfExists", "ForAllValues:StringEquals", "StringNotEquals")
 		s.Condition[operator] = map[string][]string{lintPick(r, "aws:ResourceTag/owner", "iam:PassedToService"): {"x"}}
+	}
+	if len(s.Condition) == 0 {
+		s.Condition = nil
 	}
 	return s
 }

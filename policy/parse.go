@@ -147,9 +147,9 @@ func (n *node) parseMembers(d *json.Decoder, depth int) error {
 	return nil
 }
 
-// checkText refuses what encoding/json puts in the place of half a surrogate pair, and zero bytes.
+// checkText refuses what is not UTF-8, what encoding/json puts in the place of half a surrogate pair, and zero bytes.
 func checkText(path, s string) error {
-	if strings.ContainsAny(s, "\x00\ufffd") {
+	if strings.ContainsAny(s, "\x00\ufffd") || !utf8.ValidString(s) {
 		return docErr(path, "a character that is none")
 	}
 	return nil
@@ -254,6 +254,9 @@ func (n node) principal() (*Principal, error) {
 func (n node) condition() (Condition, error) {
 	if n.kind != 'o' {
 		return nil, docErr(n.path, "not an object")
+	}
+	if len(n.members) == 0 {
+		return nil, nil // programs write it where there are no conditions
 	}
 	c := Condition{}
 	for _, operator := range n.members {

@@ -30,7 +30,17 @@ type Subject struct {
 	// Restart gives the Strategy of another process on the same world, with nothing of the first one's memory; nil goes on with the
 	// same value.
 	Restart func() backup.Strategy
-	// Resource can be backed up now, with success, several times.
+	// Starts is the action of what Start starts; empty means backup.ActionBackup. Any other, such as backup.ActionExport or backup.ActionCopy, is
+	// held to all that a backup is held to, but for this: as long as it is not done it may list in Made, in place of Points, what it has
+	// written so far, such as an upload, and take it out when it lists what became of it; when it succeeds, Points stand for all of it and
+	// Made is empty. What a copy makes may have the type of the Resource. And a second piece of work that Spec gives the same names must not
+	// take over or change what the first has made. backup.ActionRestore and backup.ActionDelete have abilities of their own and can not
+	// stand here.
+	Starts backup.Action
+	// MaxTags is how many of the caller's tags the things that Start makes can carry; 0 means all that a Spec can have, and a number below 0
+	// none. More must be refused by Start with ErrInvalid, because what is dropped without a word is believed to be there.
+	MaxTags int
+	// Resource can be backed up now, or exported, or copied, as Starts says, with success, several times.
 	Resource backup.Ref
 	// Tags are tags that the Resource carries, for the Discoverer.
 	Tags map[string]string
@@ -52,9 +62,11 @@ type Subject struct {
 	AllowForeign backup.Options
 
 	// Count tells how many things exist at the service that carry the Operation's ID, in truth and not as a lagging list shows it:
-	// recovery points for a backup, new resources for a restore. What is deleted, or bound to go by itself, does not count.
+	// recovery points for a backup, files or uploads for an export or a copy, new resources for a restore. What is deleted, or bound to go by
+	// itself, does not count.
 	Count func(operationID string) int
-	// Parts says how many things one piece of work makes where that is not one: {ActionBackup: 3} for a set of three snapshots.
+	// Parts says how many things one piece of work makes where that is not one: {ActionBackup: 3} for a set of three snapshots,
+	// {ActionExport: 4} for an export of three files and a manifest.
 	Parts map[backup.Action]int
 	// Exists tells whether a resource or a recovery point exists, in truth.
 	Exists func(r backup.Ref) bool
@@ -68,7 +80,8 @@ type Subject struct {
 	DieAfter func()
 	// FailLater has the service accept the next call that makes something, and fail the work later.
 	FailLater func()
-	// Vanish deletes a recovery point behind the Strategy's back.
+	// Vanish deletes a recovery point behind the Strategy's back; where Starts is another action than a backup, perhaps something that its work
+	// lists in Made so far.
 	Vanish func(point backup.Ref)
 	// Clean removes what an Operation made. It is called at the end of each check, and only where Harness.Live is set.
 	Clean func(op backup.Operation)
@@ -104,6 +117,9 @@ func TestStrategy(t *testing.T, h Harness) {
 			in := func(t *testing.T) {
 				b = newBench(h.New(t), h.Live)
 				b.common = &common
+				if a := b.starts(); a == backup.ActionRestore || a == backup.ActionDelete {
+					t.Fatalf("Subject.Starts is %q, which no Start starts", a)
+				}
 				if skip = c.missing(b); skip == "" {
 					defer b.clean()
 					c.run(t, b)
@@ -164,6 +180,7 @@ var (
 	needMissing   = need{"Subject.Missing is empty", func(b *bench) bool { return !b.Missing.IsZero() }}
 	needUnserved  = need{"Subject.Unserved is empty", func(b *bench) bool { return len(b.Unserved) > 0 }}
 	needTags      = need{"Subject.Tags is empty", func(b *bench) bool { return len(b.Tags) > 0 }}
+	needNoBackup  = need{"Subject.Starts is a backup; this is about exports and copies", func(b *bench) bool { return b.starts() != backup.ActionBackup }}
 
 	needDiscoverer  = ability[backup.Discoverer]("Discoverer")
 	needLister      = ability[backup.Lister]("Lister")
@@ -198,6 +215,7 @@ var strategyChecks = []strategyCheck{
 	{"step/too-late", false, nil, checkStepLate},
 	{"step/context-over", false, nil, checkStepContext},
 	{"whole/backup", true, nil, checkWhole},
+	{"whole/overwrites-nothing", false, []need{needNoBackup}, checkWholeOver},
 	{"whole/runner", false, nil, checkRunner},
 	{"whole/deadline", false, nil, checkDeadline},
 	{"whole/concurrent", false, nil, checkConcurrent},
@@ -304,6 +322,29 @@ func (b *bench) spec(action backup.Action, token string) backup.Spec {
 	}
 	s.Token = token
 	return s
+}
+
+// starts is the action of what Start starts.
+func (b *bench) starts() backup.Action {
+	if b.Starts == "" {
+		return backup.ActionBackup
+	}
+	return b.Starts
+}
+
+// mostTags is how many tags what an action makes can carry.
+func (b *bench) mostTags(action backup.Action) int {
+	if action != b.starts() || b.MaxTags == 0 {
+		return 16 // enough to fill a Spec
+	}
+	return max(b.MaxTags, 0)
+}
+
+// tagged gives a Spec tags, if what the action makes can carry any.
+func (b *bench) tagged(action backup.Action, spec *backup.Spec, tags map[string]string) {
+	if b.mostTags(action) > 0 {
+		spec.Tags = tags
+	}
 }
 
 // parts is how many things a piece of work makes.

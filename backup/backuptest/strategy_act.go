@@ -89,7 +89,7 @@ func checkDeleteMissing(t tb, b *bench) {
 }
 
 func checkDeleteForeign(t tb, b *bench) {
-	spec := b.spec(backup.ActionBackup, "theirs")
+	spec := b.spec(b.starts(), "theirs")
 	spec.Owner = "somebody-else"
 	op, err := b.Strategy.Start(t.Context(), b.Resource, spec)
 	if err != nil {
@@ -234,7 +234,7 @@ func (b *bench) cancel(t tb, op backup.Operation) (backup.Operation, bool) {
 		t.Errorf("Cancel made %d calls; it must make none", now-total)
 	}
 	if err != nil {
-		wantCode(t, fmt.Sprintf("Cancel of a %s in stage %q", op.Action, op.Stage), err, backup.ErrUnsupported)
+		wantCode(t, fmt.Sprintf("Cancel of the %s in stage %q", op.Action, op.Stage), err, backup.ErrUnsupported)
 		same(t, "what Cancel gives with its refusal", next, op)
 		return op, false
 	}
@@ -264,7 +264,7 @@ func (b *bench) canceled(t tb, p *pilot, op backup.Operation) {
 	b.rest()
 	b.orphan(t, op)
 	if op.Phase == backup.PhaseSucceeded && b.Count != nil && b.Count(op.ID) != b.parts(op.Action) {
-		t.Errorf("a %s was canceled too late, succeeded, and %d things carry its ID, want %d", op.Action, b.Count(op.ID), b.parts(op.Action))
+		t.Errorf("the %s was canceled too late, succeeded, and %d things carry its ID, want %d", op.Action, b.Count(op.ID), b.parts(op.Action))
 	}
 }
 
@@ -272,17 +272,17 @@ func checkCancelPending(t tb, b *bench) {
 	_, mutating := b.calls()
 	op, ok := b.cancel(t, b.begin(t, b.backups(t), "one"))
 	if !ok {
-		t.Fatalf("a backup that has made nothing can not be canceled")
+		t.Fatalf("the %s that has made nothing can not be canceled", op.Action)
 	}
 	op = b.pilot().finish(t, op)
 	if op.Phase != backup.PhaseCanceled || backup.CodeOf(op.Err()) != backup.ErrCanceled {
-		t.Errorf("a backup that was canceled before anything was made ended %s: %v", op.Phase, op.Err())
+		t.Errorf("the %s that was canceled before anything was made ended %s: %v", op.Action, op.Phase, op.Err())
 	}
 	if _, now := b.calls(); now != mutating {
-		t.Errorf("a backup that was canceled before anything was made made %d calls that change something", now-mutating)
+		t.Errorf("the %s that was canceled before anything was made made %d calls that change something", op.Action, now-mutating)
 	}
-	if len(op.Points) > 0 || b.Count != nil && b.Count(op.ID) > 0 {
-		t.Errorf("a backup that was canceled before anything was made has made something; it lists %v", op.Points)
+	if len(op.Points)+len(op.Made) > 0 || b.Count != nil && b.Count(op.ID) > 0 {
+		t.Errorf("the %s that was canceled before anything was made has made something; it lists %v and %v", op.Action, op.Points, op.Made)
 	}
 }
 
@@ -304,7 +304,7 @@ func checkCancelSent(t tb, b *bench) {
 	p := b.pilot()
 	op := p.until(t, b.begin(t, b.backups(t), "one"), func(op backup.Operation) bool { return op.Next != "" })
 	if op.Done() {
-		t.Fatalf("a backup ended without ever naming the call that it makes in Next")
+		t.Fatalf("the %s ended without ever naming the call that it makes in Next", op.Action)
 	}
 	b.LoseReply()
 	op, err := p.step(t, op)
@@ -322,7 +322,7 @@ func checkCancelFinished(t tb, b *bench) {
 	for _, f := range b.flows(t) {
 		op := b.pilot().done(t, f, "one")
 		next, err := x.Cancel(t.Context(), thaw(t, op))
-		wantCode(t, "Cancel of a "+string(f.action)+" that has succeeded", err, backup.ErrUnsupported)
+		wantCode(t, "Cancel of the "+string(f.action)+" that has succeeded", err, backup.ErrUnsupported)
 		same(t, "what Cancel gives with its refusal", next, op)
 	}
 }

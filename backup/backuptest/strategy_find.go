@@ -202,8 +202,8 @@ func checkListIteration(t tb, b *bench) {
 
 func checkList(t tb, b *bench) {
 	began := time.Now()
-	spec := b.spec(backup.ActionBackup, "one")
-	spec.Tags = map[string]string{"conformance": "yes"}
+	spec := b.spec(b.starts(), "one")
+	b.tagged(b.starts(), &spec, map[string]string{"conformance": "yes"})
 	op, err := b.Strategy.Start(t.Context(), b.Resource, spec)
 	if err != nil {
 		t.Fatalf("Start: %v", err)
@@ -242,7 +242,9 @@ func checkList(t tb, b *bench) {
 			b.note(what + " gives no tags; whose a recovery point is can not be seen in it")
 			continue
 		}
-		for k, v := range map[string]string{backup.TagOwner: op.Owner, backup.TagToken: op.ID, "conformance": "yes"} {
+		want := map[string]string{backup.TagOwner: op.Owner, backup.TagToken: op.ID}
+		maps.Copy(want, spec.Tags)
+		for k, v := range want {
 			if p.Tags[k] != v {
 				t.Errorf("%s gives the tag %q as %q, want %q", what, k, p.Tags[k], v)
 			}
@@ -320,7 +322,7 @@ func checkPreflight(t tb, b *bench) {
 	for _, f := range b.flows(t) {
 		for _, x := range b.preflight(t, b.begin(t, f, "one")) {
 			if x.Severity == backup.SeverityError {
-				t.Errorf("Preflight of a %s that will succeed finds the error %s: %s", f.action, x.ID, x.Message)
+				t.Errorf("Preflight of the %s that will succeed finds the error %s: %s", f.action, x.ID, x.Message)
 			}
 		}
 	}
@@ -332,7 +334,7 @@ func (b *bench) preflight(t tb, op backup.Operation) []backup.Finding {
 	x, _ := backup.As[backup.Preflighter](b.process())
 	found, err := x.Preflight(t.Context(), thaw(t, op))
 	if err != nil {
-		t.Fatalf("Preflight of a %s: %v", op.Action, err)
+		t.Fatalf("Preflight of the %s: %v", op.Action, err)
 	}
 	worst := []backup.Severity{backup.SeverityError, backup.SeverityWarning, backup.SeverityInfo}
 	last := 0
@@ -357,7 +359,7 @@ func checkPreflightMissing(t tb, b *bench) {
 			return
 		}
 	}
-	t.Errorf("Preflight of a backup of %s, which does not exist, finds no error", f.ref)
+	t.Errorf("Preflight of the %s of %s, which does not exist, finds no error", f.action, f.ref)
 }
 
 func checkPreflightCalls(t tb, b *bench) {
@@ -367,7 +369,7 @@ func checkPreflightCalls(t tb, b *bench) {
 		made := b.made()
 		b.preflight(t, op)
 		if _, after := b.calls(); after != before || b.made() != made {
-			t.Errorf("Preflight of a %s changed something", f.action)
+			t.Errorf("Preflight of the %s changed something", f.action)
 		}
 	}
 }

@@ -11,7 +11,7 @@ func checkSuccess(t tb, b *bench) {
 	op := b.pilot().done(t, b.backups(t), "one")
 	for _, r := range op.Points {
 		if !b.exists(r) {
-			t.Errorf("the backup succeeded and its recovery point %s does not exist", r)
+			t.Errorf("the %s succeeded and its recovery point %s does not exist", op.Action, r)
 		}
 		// It may stay invisible for a while; when it is first seen, it is complete.
 		for began := time.Now(); ; time.Sleep(5 * time.Second) {
@@ -34,14 +34,14 @@ func checkSuccess(t tb, b *bench) {
 func (b *bench) failed(t tb, op backup.Operation, why string) {
 	t.Helper()
 	if op.Phase != backup.PhaseFailed && op.Phase != backup.PhasePartial {
-		t.Errorf("a %s ended %s although %s", op.Action, op.Phase, why)
+		t.Errorf("the %s ended %s although %s", op.Action, op.Phase, why)
 		return
 	}
 	if op.Failure == nil || op.Failure.Code == "" || op.Failure.Message == "" {
-		t.Errorf("a %s ended %s without a Failure that has a code and says why: %+v", op.Action, op.Phase, op.Failure)
+		t.Errorf("the %s ended %s without a Failure that has a code and says why: %+v", op.Action, op.Phase, op.Failure)
 	}
 	if op.Percent == 100 {
-		t.Errorf("a %s ended %s at 100 percent", op.Action, op.Phase)
+		t.Errorf("the %s ended %s at 100 percent", op.Action, op.Phase)
 	}
 	b.orphan(t, op)
 }
@@ -67,13 +67,20 @@ func checkFailure(t tb, b *bench) {
 
 func checkVanished(t tb, b *bench) {
 	p := b.pilot()
-	op := p.until(t, b.begin(t, b.backups(t), "one"), func(op backup.Operation) bool { return len(op.Points) > 0 })
+	listed := func(op backup.Operation) backup.Refs {
+		if op.Action == backup.ActionBackup {
+			return op.Points
+		}
+		return results(op)
+	}
+	op := p.until(t, b.begin(t, b.backups(t), "one"), func(op backup.Operation) bool { return len(listed(op)) > 0 })
 	if op.Done() {
-		b.note("a backup was complete when it first listed a recovery point: nobody can delete it before")
+		b.note("the work was complete when it first listed what it made: nobody can delete it before")
 		return
 	}
-	b.Vanish(op.Points[0])
-	b.failed(t, p.finish(t, op), "somebody deleted its recovery point")
+	gone := listed(op)[0]
+	b.Vanish(gone)
+	b.failed(t, p.finish(t, op), "somebody deleted "+gone.String())
 }
 
 func checkMissing(t tb, b *bench) {
@@ -81,10 +88,10 @@ func checkMissing(t tb, b *bench) {
 	f.ref = b.Missing
 	op := b.pilot().finish(t, b.begin(t, f, "one"))
 	if op.Phase != backup.PhaseFailed || backup.CodeOf(op.Err()) != backup.ErrNotFound {
-		t.Errorf("backing up what does not exist ended %s: %v; want %q", op.Phase, op.Err(), backup.ErrNotFound)
+		t.Errorf("the %s of what does not exist ended %s: %v; want %q", f.action, op.Phase, op.Err(), backup.ErrNotFound)
 	}
-	if len(op.Points) > 0 {
-		t.Errorf("backing up what does not exist lists %v", op.Points)
+	if len(op.Points)+len(op.Made) > 0 {
+		t.Errorf("the %s of what does not exist lists %v and %v", f.action, op.Points, op.Made)
 	}
 }
 

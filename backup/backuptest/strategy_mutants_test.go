@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/snapwarden/snapwarden/backup"
 )
 
 // strategyBugs are the ways in which a vault's Strategy can be wrong; each completes "a Strategy that ...". Beside it stands the check that
@@ -106,25 +108,85 @@ var strategyBugs = []struct{ bug, check string }{
 	{"gives errors without a type", "start/refuses-places"},
 }
 
-func TestStrategyAcceptsTheGoodOne(t *testing.T) { TestStrategy(t, vaultHarness("")) }
+// startsBugs are the ways in which a Strategy whose Start is no backup can be wrong, beside those that any can.
+var startsBugs = []struct{ bug, check string }{
+	{"starts a backup all the same", "start/operation"},
+	{"calls the service to start", "start/makes-no-call"},
+	{"takes any identifier", "start/refuses-refs"},
+	{"serves everybody", "start/refuses-places"},
+	{"drops tags without a word", "start/refuses-specs"},
+	{"ignores a name", "start/refuses-specs"},
+	{"makes Operations that are too long", "start/fits-with-many-tags"},
+	{"steps what was changed", "step/refuses"},
+	{"sends without an attempt", "step/read-only"},
+	{"writes behind the given points", "step/input-untouched"},
+	{"loses sight of its files for a while", "step/progress"},
+	{"is pending until it has ended", "step/progress"},
+	{"makes it again after its deadline", "step/too-late"},
+	{"ends without a point", "whole/backup"},
+	{"lists its files beside its point", "whole/backup"},
+	{"calls the resource its copy", "whole/backup"},
+	{"sends two", "whole/backup"},
+	{"takes over what is there", "whole/overwrites-nothing"},
+	{"writes over what is there", "whole/overwrites-nothing"},
+	{"lists its points only in the end", "step/progress"},
+	{"lists its points only in the end", "whole/deadline"},
+	{"sends again at once", "once/delivered-twice"},
+	{"adopts what is not its own", "once/delivered-twice"},
+	{"tags what it makes afterwards", "once/delivered-late"},
+	{"never looks where nothing is stored", "once/unstored"},
+	{"looks once and sends again", "once/reply-lost"},
+	{"looks once and sends again", "once/process-died"},
+	{"sends after its lease is over", "once/fence"},
+	{"succeeds when it has sent", "honest/success"},
+	{"succeeds whatever came of it", "honest/failure"},
+	{"forgets its points when it fails", "honest/failure"},
+	{"takes what is gone for done", "honest/vanished"},
+	{"waits for what is missing", "honest/missing"},
+	{"finds nothing in the preflight", "preflight/missing"},
+	{"deletes what others own", "delete/not-owned"},
+	{"does not cancel", "cancel/before-anything"},
+	{"cancels and leaves what it made unlisted", "cancel/midway"},
+	{"cancels without looking for what was sent", "cancel/perhaps-sent"},
+	{"cancels what has ended", "cancel/finished"},
+}
+
+func TestStrategyAcceptsTheGoodOne(t *testing.T) {
+	TestStrategy(t, vaultHarness("", backup.ActionBackup))
+}
+
+func TestStrategyAcceptsGoodExports(t *testing.T) {
+	for _, action := range []backup.Action{backup.ActionExport, backup.ActionCopy} {
+		t.Run(string(action), func(t *testing.T) { TestStrategy(t, vaultHarness("", action)) })
+	}
+}
 
 // TestStrategyFindsMutants gives the suite Strategies that are wrong in one way each.
 func TestStrategyFindsMutants(t *testing.T) {
 	killers := map[string]bool{}
-	for _, m := range strategyBugs {
-		killers[m.check] = true
-		t.Run(strings.ReplaceAll(m.bug+" "+m.check, " ", "-"), func(t *testing.T) {
-			n := slices.IndexFunc(strategyChecks, func(c strategyCheck) bool { return c.name == m.check })
+	find := func(starts backup.Action, bug, check string) {
+		killers[check] = true
+		t.Run(strings.ReplaceAll(string(starts)+" "+bug+" "+check, " ", "-"), func(t *testing.T) {
+			n := slices.IndexFunc(strategyChecks, func(c strategyCheck) bool { return c.name == check })
 			if n < 0 {
-				t.Fatalf("there is no check %s", m.check)
+				t.Fatalf("there is no check %s", check)
 			}
-			messages := strategyMessages(t, m.bug, strategyChecks[n])
+			messages := strategyMessages(t, bug, starts, strategyChecks[n])
 			if len(messages) == 0 {
-				t.Fatalf("a Strategy that %s is not found", m.bug)
+				t.Fatalf("a Strategy that %s is not found", bug)
 			}
 			t.Logf("%d messages; the first: %s", len(messages), messages[0])
 		})
 	}
+	for _, m := range strategyBugs {
+		find(backup.ActionBackup, m.bug, m.check)
+	}
+	for _, m := range startsBugs {
+		find(backup.ActionExport, m.bug, m.check)
+	}
+	find(backup.ActionCopy, "calls the resource its copy", "whole/backup")
+	find(backup.ActionCopy, "drops tags without a word", "start/refuses-specs")
+	find(backup.ActionCopy, "drops the caller's tags", "list/new-point")
 	for _, c := range strategyChecks {
 		if !killers[c.name] {
 			t.Errorf("no mutant is there to show that the check %s can fail", c.name)
@@ -133,9 +195,9 @@ func TestStrategyFindsMutants(t *testing.T) {
 }
 
 // strategyMessages gives what a check says of a vault's Strategy with a bug. It has a bubble, in which its Fatalf ends a goroutine of its own.
-func strategyMessages(t *testing.T, bug string, c strategyCheck) (messages []string) {
+func strategyMessages(t *testing.T, bug string, starts backup.Action, c strategyCheck) (messages []string) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(vaultHarness(bug).New(t), false)
+		b := newBench(vaultHarness(bug, starts).New(t), false)
 		if why := c.missing(b); why != "" {
 			t.Errorf("%s: %s", c.name, why)
 			return

@@ -40,7 +40,7 @@ func checkLate(t tb, b *bench) {
 				b.once(t, again)
 				for _, r := range append(slices.Clone(op.Points), op.Made...) {
 					if !slices.Contains(again.Points, r) && !slices.Contains(again.Made, r) {
-						t.Errorf("a %s that is delivered again does not list %s, which it made", f.action, r)
+						t.Errorf("the %s that is delivered again does not list %s, which it made", f.action, r)
 					}
 				}
 			}
@@ -82,13 +82,13 @@ func checkLost(t tb, b *bench) {
 		}
 		p.watch = func(l look) {
 			if l.err != nil && !typed(l.err) {
-				t.Errorf("Step of a %s gives %v, which is no *backup.Error", f.action, l.err)
+				t.Errorf("Step of the %s gives %v, which is no *backup.Error", f.action, l.err)
 			}
 		}
 		p.restarts = true
 		b.once(t, p.finish(t, b.begin(t, f, "one")))
 		if !armed {
-			t.Errorf("a %s ended without ever naming the call that it makes in Next", f.action)
+			t.Errorf("the %s ended without ever naming the call that it makes in Next", f.action)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func checkDied(t tb, b *bench) {
 		p.restarts = true
 		b.once(t, p.finish(t, b.begin(t, f, "one")))
 		if !died {
-			t.Errorf("a %s ended without a death, although Subject.DieAfter was called", f.action)
+			t.Errorf("the %s ended without a death, although Subject.DieAfter was called", f.action)
 		}
 	}
 }
@@ -139,10 +139,10 @@ func checkFence(t tb, b *bench) {
 			}
 			p.watch = func(l look) {
 				if l.mutated {
-					t.Errorf("Step of a %s made the call %q although its lease was over; see backup.CheckFence", f.action, op.Next)
+					t.Errorf("Step of the %s made the call %q although its lease was over; see backup.CheckFence", f.action, op.Next)
 				}
 				if l.err == nil && l.after.Done() {
-					t.Errorf("a %s ended %s because a lease was over: %v", f.action, l.after.Phase, l.after.Err())
+					t.Errorf("the %s ended %s because a lease was over: %v", f.action, l.after.Phase, l.after.Err())
 				}
 			}
 			next, err := p.give(t, backup.WithFence(t.Context(), func() error { return lost }), p.intend(op))
@@ -152,7 +152,7 @@ func checkFence(t tb, b *bench) {
 			}
 			next, err = p.step(t, op)
 			if err != nil && !passes(err) {
-				t.Fatalf("Step of a %s: %v", f.action, err)
+				t.Fatalf("Step of the %s: %v", f.action, err)
 			}
 			if op = next; err != nil {
 				time.Sleep(5 * time.Second)

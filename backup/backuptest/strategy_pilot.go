@@ -77,7 +77,7 @@ func (p *pilot) until(t tb, op backup.Operation, wanted func(backup.Operation) b
 		}
 		if err != nil {
 			if trouble++; !passes(err) || trouble > mostTrouble {
-				t.Fatalf("Step of a %s in stage %q gives the error: %v", op.Action, op.Stage, err)
+				t.Fatalf("Step of the %s in stage %q gives the error: %v", op.Action, op.Stage, err)
 			}
 			op = next
 			time.Sleep(5 * time.Second)
@@ -158,6 +158,9 @@ func (p *pilot) give(t tb, ctx context.Context, op backup.Operation) (backup.Ope
 	return next, nil
 }
 
+// results are all things that an Operation lists.
+func results(op backup.Operation) backup.Refs { return append(slices.Clone(op.Points), op.Made...) }
+
 // passes tells the errors after which a Runner tries again.
 func passes(err error) bool {
 	switch backup.CodeOf(err) {
@@ -189,7 +192,7 @@ type flow struct {
 	start  func(s backup.Strategy, r backup.Ref, spec backup.Spec) (backup.Operation, error)
 }
 
-// flows are the things that the Strategy does, each with something to do it to. A backup comes first.
+// flows are the things that the Strategy does, each with something to do it to. What Start starts comes first.
 func (b *bench) flows(t tb) []flow {
 	t.Helper()
 	fs := []flow{b.backups(t)}
@@ -222,8 +225,9 @@ func (b *bench) lookedAt(t tb) backup.Ref {
 	return b.common.Points[0]
 }
 
+// backups is what Start starts.
 func (b *bench) backups(t tb) flow {
-	return flow{backup.ActionBackup, b.Resource, func(s backup.Strategy, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
+	return flow{b.starts(), b.Resource, func(s backup.Strategy, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 		return s.Start(t.Context(), r, spec)
 	}}
 }
@@ -253,7 +257,7 @@ func (b *bench) begin(t tb, f flow, token string) backup.Operation {
 	t.Helper()
 	op, err := f.start(b.Strategy, f.ref, b.spec(f.action, token))
 	if err != nil {
-		t.Fatalf("starting a %s of %s: %v", f.action, f.ref, err)
+		t.Fatalf("starting the %s of %s: %v", f.action, f.ref, err)
 	}
 	b.remember(op)
 	return op
@@ -276,7 +280,7 @@ func (b *bench) backedUp(t tb, token string) backup.Operation {
 	p.lazy = true
 	op := p.done(t, b.backups(t), token)
 	if len(op.Points) == 0 {
-		t.Fatalf("a backup succeeded and lists no recovery point")
+		t.Fatalf("the %s succeeded and lists no recovery point", op.Action)
 	}
 	b.rest()
 	return op
@@ -313,7 +317,7 @@ func (b *bench) once(t tb, op backup.Operation) {
 		t.Errorf("the %s succeeded and lists nothing", op.Action)
 	}
 	for _, other := range b.known {
-		for _, r := range append(slices.Clone(op.Points), op.Made...) {
+		for _, r := range results(op) {
 			if other.ID != op.ID && (slices.Contains(other.Points, r) || slices.Contains(other.Made, r)) {
 				t.Errorf("the %s lists %s, which another piece of work has made", op.Action, r)
 			}

@@ -26,10 +26,11 @@ func checkStartOperation(t tb, b *bench) {
 	kind := b.Strategy.Kind()
 	for _, f := range b.flows(t) {
 		spec := b.spec(f.action, "one")
-		spec.Owner, spec.Tags, spec.Timeout = "conformance", map[string]string{"team": "orders"}, 5*backup.DefaultTimeout
+		spec.Owner, spec.Timeout = "conformance", 5*backup.DefaultTimeout
+		b.tagged(f.action, &spec, map[string]string{"team": "orders"})
 		op, err := f.start(b.Strategy, f.ref, spec)
 		if err != nil {
-			t.Fatalf("starting a %s: %v", f.action, err)
+			t.Fatalf("starting the %s: %v", f.action, err)
 		}
 		// The core's own Operation for the same arguments says what the common parts must be.
 		want, err := backup.NewOperation(kind, f.action, f.ref, spec)
@@ -44,15 +45,15 @@ func checkStartOperation(t tb, b *bench) {
 		if b.live { // two calls at one instant are for bubbles
 			got.Since, got.Started, got.Updated, got.Deadline = want.Since, want.Started, want.Updated, want.Deadline
 		}
-		same(t, "starting a "+string(f.action)+" (Stage, Next, State, Poll and Findings are the Strategy's)", got, want)
+		same(t, "starting the "+string(f.action)+" (Stage, Next, State, Poll and Findings are the Strategy's)", got, want)
 
 		again, err := f.start(b.process(), f.ref, spec)
 		if err != nil || again.ID != op.ID {
-			t.Errorf("starting a %s again gives the ID %q and the error %v, the first was %q", f.action, again.ID, err, op.ID)
+			t.Errorf("starting the %s again gives the ID %q and the error %v, the first was %q", f.action, again.ID, err, op.ID)
 		}
 		spec.Token = b.prefix + "two"
 		if other, err := f.start(b.Strategy, f.ref, spec); err != nil || other.ID == op.ID {
-			t.Errorf("another token gives a %s the ID %q and the error %v", f.action, other.ID, err)
+			t.Errorf("another token gives the %s the ID %q and the error %v", f.action, other.ID, err)
 		}
 		thaw(t, op)
 	}
@@ -64,7 +65,7 @@ func checkStartCalls(t tb, b *bench) {
 		b.begin(t, f, "one")
 		b.begin(t, f, "one")
 		if after, _ := b.Calls(); after != before {
-			t.Errorf("starting a %s twice made %d calls; it must make none", f.action, after-before)
+			t.Errorf("starting the %s twice made %d calls; it must make none", f.action, after-before)
 		}
 	}
 }
@@ -95,7 +96,7 @@ func badRefs(good backup.Ref) []backup.Ref {
 func checkStartRefs(t tb, b *bench) {
 	for _, f := range b.flows(t) {
 		bad := badRefs(f.ref)
-		if f.action == backup.ActionBackup {
+		if f.action == b.starts() {
 			bad = append(bad, b.Malformed...)
 		} else {
 			// A resource is no recovery point: who mixes them up must not delete a database.
@@ -104,10 +105,10 @@ func checkStartRefs(t tb, b *bench) {
 		before, _ := b.calls()
 		for _, r := range bad {
 			_, err := f.start(b.Strategy, r, b.spec(f.action, "one"))
-			wantCode(t, fmt.Sprintf("starting a %s of %q", f.action, r), err, backup.ErrInvalid)
+			wantCode(t, fmt.Sprintf("starting the %s of %q", f.action, r), err, backup.ErrInvalid)
 		}
 		if after, _ := b.calls(); after != before {
-			t.Errorf("refusing a %s made %d calls", f.action, after-before)
+			t.Errorf("refusing the %s made %d calls", f.action, after-before)
 		}
 	}
 	if len(b.Malformed) == 0 {
@@ -118,7 +119,7 @@ func checkStartRefs(t tb, b *bench) {
 func checkStartPlaces(t tb, b *bench) {
 	for _, f := range b.flows(t) {
 		for _, r := range b.Unserved {
-			if f.action != backup.ActionBackup {
+			if f.action != b.starts() {
 				r = backup.Ref{Type: f.ref.Type, Account: r.Account, Region: r.Region, ID: f.ref.ID}
 			}
 			_, before := b.calls()
@@ -130,9 +131,9 @@ func checkStartPlaces(t tb, b *bench) {
 				}
 				_, err = s.Step(t.Context(), thaw(t, op))
 			}
-			wantCode(t, fmt.Sprintf("a %s of %q, which is not served", f.action, r), err, backup.ErrInvalid)
+			wantCode(t, fmt.Sprintf("the %s of %q, which is not served", f.action, r), err, backup.ErrInvalid)
 			if _, after := b.calls(); after != before {
-				t.Errorf("a %s of %q, which is not served, changed something", f.action, r)
+				t.Errorf("the %s of %q, which is not served, changed something", f.action, r)
 			}
 		}
 	}
@@ -166,6 +167,9 @@ func checkStartSpecs(t tb, b *bench) {
 				s.Options = strange{kind, f.action}
 			},
 		}
+		if b.MaxTags != 0 && f.action == b.starts() {
+			bad["more tags than can be carried"] = func(s *backup.Spec) { s.Tags = manyTags(b.mostTags(f.action) + 1) }
+		}
 		for i, s := range b.BadSpecs[f.action] {
 			bad[fmt.Sprintf("BadSpecs[%q][%d]", f.action, i)] = func(to *backup.Spec) { token := to.Token; *to = s; to.Token = token }
 		}
@@ -174,10 +178,10 @@ func checkStartSpecs(t tb, b *bench) {
 			spec := b.spec(f.action, "one")
 			change(&spec)
 			_, err := f.start(b.Strategy, f.ref, spec)
-			wantCode(t, fmt.Sprintf("starting a %s with %s", f.action, name), err, backup.ErrInvalid)
+			wantCode(t, fmt.Sprintf("starting the %s with %s", f.action, name), err, backup.ErrInvalid)
 		}
 		if after, _ := b.calls(); after != before {
-			t.Errorf("refusing a %s made %d calls", f.action, after-before)
+			t.Errorf("refusing the %s made %d calls", f.action, after-before)
 		}
 	}
 }
@@ -185,22 +189,23 @@ func checkStartSpecs(t tb, b *bench) {
 func checkStartMemory(t tb, b *bench) {
 	for _, f := range b.flows(t) {
 		spec := b.spec(f.action, "one")
-		spec.Tags = map[string]string{"team": "orders"}
+		tags := map[string]string{"team": "orders"}
+		b.tagged(f.action, &spec, tags)
 		op, err := f.start(b.Strategy, f.ref, spec)
 		if err != nil {
-			t.Fatalf("starting a %s: %v", f.action, err)
+			t.Fatalf("starting the %s: %v", f.action, err)
 		}
-		if len(spec.Tags) != 1 || spec.Tags["team"] != "orders" {
-			t.Errorf("starting a %s changed the caller's tags to %v", f.action, spec.Tags)
+		if len(tags) != 1 || tags["team"] != "orders" {
+			t.Errorf("starting the %s changed the caller's tags to %v", f.action, tags)
 		}
 		was := string(encode(t, op))
-		spec.Tags["team"], spec.Tags["more"] = "changed", "x"
+		tags["team"], tags["more"] = "changed", "x"
 		if now := string(encode(t, op)); now != was {
-			t.Errorf("the Operation of a %s changes with the caller's tags: it was\n%s\nand is\n%s", f.action, was, now)
+			t.Errorf("the Operation of the %s changes with the caller's tags: it was\n%s\nand is\n%s", f.action, was, now)
 		}
 		second, err := f.start(b.Strategy, f.ref, b.spec(f.action, "two"))
 		if err != nil {
-			t.Fatalf("starting a %s: %v", f.action, err)
+			t.Fatalf("starting the %s: %v", f.action, err)
 		}
 		was = string(encode(t, second))
 		scramble(op)
@@ -210,20 +215,32 @@ func checkStartMemory(t tb, b *bench) {
 	}
 }
 
+// manyTags gives n tags that are together about as large as those of a Spec can be, or each as large as any can be.
+func manyTags(n int) map[string]string {
+	tags := map[string]string{}
+	for i := range n {
+		key := 48
+		if n < 16 {
+			key = 126
+		}
+		tags[fmt.Sprintf("%02d%s", i, strings.Repeat("k", key))] = strings.Repeat("v", max(min(4000/n-key-2, 256), 0))
+	}
+	return tags
+}
+
 func checkStartSize(t tb, b *bench) {
 	for _, f := range b.flows(t) {
 		spec := b.spec(f.action, strings.Repeat("t", 200))
-		spec.Tags = map[string]string{}
-		for i := range 16 {
-			spec.Tags[fmt.Sprintf("%02d%s", i, strings.Repeat("k", 48))] = strings.Repeat("v", 200)
+		if n := min(b.mostTags(f.action), 16); n > 0 {
+			spec.Tags = manyTags(n)
 		}
 		op, err := f.start(b.Strategy, f.ref, spec)
 		if err != nil {
-			t.Errorf("a %s with 4 KiB of tags is refused: %v", f.action, err)
+			t.Errorf("the %s with a long token and %d large tags is refused: %v", f.action, len(spec.Tags), err)
 			continue
 		}
 		if n := len(encode(t, op)); n > backup.MaxOperationBytes {
-			t.Errorf("the Operation of a %s with 4 KiB of tags has %d bytes, more than %d", f.action, n, backup.MaxOperationBytes)
+			t.Errorf("the Operation of the %s with a long token and %d large tags has %d bytes, more than %d", f.action, len(spec.Tags), n, backup.MaxOperationBytes)
 		}
 	}
 }

@@ -12,12 +12,13 @@ import (
 
 // vaultStrategy is a whole Strategy with all abilities, and with at most one bug.
 type vaultStrategy struct {
-	v    *vault
-	bug  string
-	boot int
-	ids  map[string]backup.Ref // for the bug that keeps in memory what belongs into the Operation
-	last backup.Operation      // for the bug that keeps its work in the Strategy
-	n    int
+	v      *vault
+	bug    string
+	starts backup.Action // what Start starts
+	boot   int
+	ids    map[string]backup.Ref // for the bug that keeps in memory what belongs into the Operation
+	last   backup.Operation      // for the bug that keeps its work in the Strategy
+	n      int
 }
 
 func (s *vaultStrategy) is(bug string) bool { return s.bug == bug }
@@ -92,7 +93,18 @@ func (s *vaultStrategy) begin(action backup.Action, r backup.Ref, spec backup.Sp
 }
 
 func (s *vaultStrategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
-	return s.begin(backup.ActionBackup, r, spec, "database")
+	if s.starts == backup.ActionBackup {
+		return s.begin(s.starts, r, spec, "database")
+	}
+	switch {
+	case s.is("drops tags without a word"):
+		spec.Tags = nil
+	case len(spec.Tags) > copyTags, s.starts == backup.ActionExport && len(spec.Tags) > 0:
+		return backup.Operation{}, s.fail(backup.Operation{Action: s.starts, Ref: r}, backup.ErrInvalid, "the files have no such tags")
+	case s.is("starts a backup all the same"):
+		return s.begin(backup.ActionBackup, r, spec, "database")
+	}
+	return s.begin(s.starts, r, spec, "database")
 }
 
 func (s *vaultStrategy) StartDelete(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
@@ -123,7 +135,7 @@ func (s *vaultStrategy) Step(ctx context.Context, op backup.Operation) (backup.O
 		return op, nil
 	}
 	switch op.Action {
-	case backup.ActionBackup, backup.ActionRestore, backup.ActionDelete:
+	case s.starts, backup.ActionRestore, backup.ActionDelete:
 	default:
 		return op, s.fail(op, backup.ErrUnsupported, "the vault can not %s", op.Action)
 	}
@@ -185,6 +197,10 @@ func (s *vaultStrategy) spoil(op, next backup.Operation) (backup.Operation, erro
 	case "forgets its points on the way":
 		if op.Stage == "wait" {
 			next.Points, next.Made = nil, nil
+		}
+	case "loses sight of its files for a while":
+		if op.Stage == "wait" && !next.Done() {
+			next.Made = nil
 		}
 	case "is pending until it has ended":
 		if !next.Done() {
@@ -261,11 +277,12 @@ func what(a backup.Action) string {
 	return "point"
 }
 
+// add lists what an action has made: a recovery point where it is known for one at once, and in Made otherwise.
 func add(op *backup.Operation, r backup.Ref) {
-	if op.Action == backup.ActionRestore {
-		op.AddMade(r)
-	} else {
+	if op.Action == backup.ActionBackup {
 		op.AddPoint(r)
+	} else {
+		op.AddMade(r)
 	}
 }
 
@@ -309,10 +326,16 @@ func (s *vaultStrategy) create(ctx context.Context, op backup.Operation) (backup
 		}
 	case "tags what it makes afterwards":
 		tags[backup.TagToken] = "op-later"
-	case "restores over what is there":
+	case "restores over what is there", "takes over what is there":
 		if next, ok, err := s.takeOver(ctx, op); ok || err != nil {
 			return next, err
 		}
+	case "writes over what is there":
+		s.v.mu.Lock()
+		for _, i := range s.v.things {
+			i.gone = i.gone || i.source == op.Ref
+		}
+		s.v.mu.Unlock()
 	case "restores into the source":
 		if op.Action == backup.ActionRestore {
 			op.AddMade(backup.Ref{Type: "vault/database", Account: op.Ref.Account, Region: op.Ref.Region, ID: "database-000"})
@@ -353,6 +376,9 @@ func (s *vaultStrategy) made(op backup.Operation, r backup.Ref) backup.Operation
 	op.PollIn(polls)
 	if s.is("succeeds when it has sent") {
 		op.Succeed()
+		if op.Action == s.starts && op.Action != backup.ActionBackup {
+			s.conclude(&op, r)
+		}
 	}
 	return op
 }
@@ -369,11 +395,11 @@ func (s *vaultStrategy) adopt(ctx context.Context, op backup.Operation) (next ba
 	return next, ok && err == nil, err
 }
 
-// takeOver is the bug of a restore that writes into what another restore made.
+// takeOver is the bug of a restore that writes into what another restore made, or of an export that does so.
 func (s *vaultStrategy) takeOver(ctx context.Context, op backup.Operation) (next backup.Operation, ok bool, err error) {
 	next = op
-	err = s.v.each(ctx, "database", func(i item) bool {
-		if op.Action == backup.ActionRestore && i.source == op.Ref {
+	err = s.v.each(ctx, what(op.Action), func(i item) bool {
+		if (op.Action == backup.ActionRestore || op.Action == s.starts) && i.source == op.Ref {
 			next, ok = s.made(op, i.ref), true
 		}
 		return !ok
@@ -399,12 +425,20 @@ func (s *vaultStrategy) settle(ctx context.Context, op backup.Operation) (backup
 
 // wait ends the work when the service has.
 func (s *vaultStrategy) wait(ctx context.Context, op backup.Operation) (backup.Operation, error) {
-	refs := op.Points
-	if op.Action == backup.ActionRestore {
-		refs = op.Made
-	}
+	refs := results(op)
 	if r, ok := s.ids[op.ID]; ok {
 		refs = backup.Refs{r}
+	}
+	if len(refs) == 0 && s.is("loses sight of its files for a while") {
+		if err := s.v.each(ctx, "point", func(i item) bool {
+			if i.tags[backup.TagToken] == op.ID {
+				refs = backup.Refs{i.ref}
+			}
+			return true
+		}); err != nil || len(refs) == 0 {
+			op.PollIn(polls)
+			return op, err
+		}
 	}
 	if len(refs) == 0 {
 		return op, s.fail(op, backup.ErrInvalid, "nothing was made")
@@ -425,6 +459,9 @@ func (s *vaultStrategy) wait(ctx context.Context, op backup.Operation) (backup.O
 		if s.is("lists its points only in the end") {
 			add(&op, refs[0])
 		}
+		if op.Action == s.starts && op.Action != backup.ActionBackup {
+			s.conclude(&op, refs[0])
+		}
 	case status == backup.StatusFailed:
 		op.Fail(s.fail(op, backup.ErrFailed, "the vault could not make %s", refs[0]))
 		switch s.bug {
@@ -440,6 +477,21 @@ func (s *vaultStrategy) wait(ctx context.Context, op backup.Operation) (backup.O
 	return op, nil
 }
 
+// conclude lists what an export or a copy has made as its recovery point.
+func (s *vaultStrategy) conclude(op *backup.Operation, r backup.Ref) {
+	switch s.bug {
+	case "calls the resource its copy":
+		r = op.Ref
+	case "ends without a point":
+		return
+	case "lists its files beside its point":
+		op.AddPoint(r)
+		return
+	}
+	op.AddPoint(r)
+	op.Made = nil
+}
+
 // remove deletes a recovery point, or what a canceled backup has made.
 func (s *vaultStrategy) remove(ctx context.Context, op backup.Operation) (backup.Operation, error) {
 	if op.Intent() == backup.ReadOnly && !s.is("deletes without an attempt") {
@@ -450,8 +502,8 @@ func (s *vaultStrategy) remove(ctx context.Context, op backup.Operation) (backup
 		return op, err
 	}
 	target := op.Ref
-	if op.Canceling && len(op.Points) > 0 {
-		target = op.Points[0]
+	if made := results(op); op.Canceling && len(made) > 0 {
+		target = made[0]
 	}
 	switch {
 	case op.Canceling && s.is("cancels and leaves what it made unlisted"):
@@ -473,7 +525,7 @@ func (s *vaultStrategy) remove(ctx context.Context, op backup.Operation) (backup
 		}
 	}
 	if op.Canceling {
-		op.Points = nil
+		op.Points, op.Made = nil, nil
 		op.Fail(s.fail(op, backup.ErrCanceled, "canceled"))
 		return op, nil
 	}
@@ -488,7 +540,7 @@ func (s *vaultStrategy) Cancel(ctx context.Context, op backup.Operation) (backup
 	if s.is("calls the service to cancel") {
 		_, _, _ = s.v.get(ctx, op.Ref)
 	}
-	if (op.Done() || op.Action != backup.ActionBackup) && !s.is("cancels what has ended") {
+	if (op.Done() || op.Action != s.starts) && !s.is("cancels what has ended") {
 		return op, s.fail(op, backup.ErrUnsupported, "it can not be canceled")
 	}
 	if op.Canceling && !op.Done() {

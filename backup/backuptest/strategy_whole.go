@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,13 +21,13 @@ func checkWhole(t tb, b *bench) {
 	}
 	op := p.done(t, b.backups(t), "one")
 	if op.Percent != 100 || op.Next != "" || op.Attempt != 0 || op.Settling || op.Failure != nil {
-		t.Errorf("a backup that succeeded is at %d percent with Next %q, Attempt %d, Settling %v, Failure %v", op.Percent, op.Next, op.Attempt, op.Settling, op.Failure)
+		t.Errorf("the %s that succeeded is at %d percent with Next %q, Attempt %d, Settling %v, Failure %v", op.Action, op.Percent, op.Next, op.Attempt, op.Settling, op.Failure)
 	}
 	if len(op.Points) == 0 {
-		t.Errorf("a backup that succeeded lists no recovery point")
+		t.Errorf("the %s that succeeded lists no recovery point", op.Action)
 	}
 	if len(op.Made) > 0 {
-		t.Errorf("a backup lists new resources: %v", op.Made)
+		t.Errorf("the %s that succeeded lists in Made %v; what it has made are points", op.Action, op.Made)
 	}
 	seen := map[backup.Ref]bool{}
 	for _, r := range op.Points {
@@ -37,11 +38,11 @@ func checkWhole(t tb, b *bench) {
 			t.Errorf("the recovery point %s is listed twice", r)
 		}
 		seen[r] = true
-		if r == b.Resource || r.Type == b.Resource.Type {
-			t.Errorf("the recovery point %s has the type of a resource", r)
+		if r == b.Resource || r.Type == b.Resource.Type && op.Action != backup.ActionCopy {
+			t.Errorf("the recovery point %s is the resource, or has the type of one", r)
 		}
 		if !b.exists(r) {
-			t.Errorf("the backup succeeded and its recovery point %s does not exist", r)
+			t.Errorf("the %s succeeded and its recovery point %s does not exist", op.Action, r)
 		}
 	}
 	if b.Count == nil {
@@ -49,6 +50,37 @@ func checkWhole(t tb, b *bench) {
 		return
 	}
 	b.once(t, op)
+}
+
+func checkWholeOver(t tb, b *bench) {
+	f := b.backups(t)
+	p := b.pilot()
+	first := p.done(t, f, "one")
+	b.rest()
+	// The names of the first, and another token: what the first has made must stay as it is, and its own.
+	spec := b.spec(f.action, "one")
+	spec.Token = b.prefix + "another"
+	op, err := f.start(b.Strategy, f.ref, spec)
+	if err != nil {
+		t.Fatalf("starting the %s: %v", f.action, err)
+	}
+	b.remember(op)
+	op = p.finish(t, op)
+	for _, r := range first.Points {
+		switch {
+		case slices.Contains(op.Points, r) || slices.Contains(op.Made, r):
+			t.Errorf("a second %s, which ended %s, lists %s, which the first has made", f.action, op.Phase, r)
+		case !b.exists(r):
+			t.Errorf("a second %s, which ended %s, removed %s, which the first has made", f.action, op.Phase, r)
+		}
+	}
+	if op.Phase != backup.PhaseSucceeded && backup.CodeOf(op.Err()) != backup.ErrConflict {
+		t.Errorf("the %s to a name that is taken ended %s: %v; want %q", f.action, op.Phase, op.Err(), backup.ErrConflict)
+	}
+	if b.Count != nil {
+		b.once(t, first)
+		b.orphan(t, op)
+	}
 }
 
 func checkRunner(t tb, b *bench) {
@@ -77,7 +109,7 @@ func checkDeadline(t tb, b *bench) {
 			spec.Timeout = timeout
 			op, err := f.start(b.Strategy, f.ref, spec)
 			if err != nil {
-				t.Fatalf("starting a %s: %v", f.action, err)
+				t.Fatalf("starting the %s: %v", f.action, err)
 			}
 			r, err := backup.NewRunner([]backup.Strategy{b.Strategy})
 			if err != nil {
@@ -86,7 +118,7 @@ func checkDeadline(t tb, b *bench) {
 			began := time.Now()
 			op, err = r.Run(t.Context(), op)
 			if took := time.Since(began); !op.Done() || took > timeout+20*time.Minute {
-				t.Errorf("a %s with a timeout of %v is %s after %v: %v", f.action, timeout, op.Phase, took, err)
+				t.Errorf("the %s with a timeout of %v is %s after %v: %v", f.action, timeout, op.Phase, took, err)
 			}
 			b.orphan(t, op)
 		}
@@ -129,7 +161,7 @@ func checkConcurrent(t tb, b *bench) {
 				}
 			}
 			_ = s.Kind()
-			if _, err := s.Start(t.Context(), b.Resource, b.spec(backup.ActionBackup, "beside")); err != nil {
+			if _, err := s.Start(t.Context(), b.Resource, b.spec(b.starts(), "beside")); err != nil {
 				t.Errorf("starting beside backups: %v", err)
 			}
 		})

@@ -180,8 +180,12 @@ type allow struct{ foreign bool }
 
 func (allow) OptionsFor() (string, backup.Action) { return "vault", backup.ActionDelete }
 
-// vaultHarness gives the suite a vault and its Strategy with at most one bug.
-func vaultHarness(bug string) Harness {
+// copyTags is how many tags a copy of the vault can carry.
+const copyTags = 10
+
+// vaultHarness gives the suite a vault and its Strategy with at most one bug. Where starts is another action than a backup, the Strategy takes few
+// tags or none, and lists what it makes in Made until it is done.
+func vaultHarness(bug string, starts backup.Action) Harness {
 	return Harness{New: func(t testing.TB) *Subject {
 		v := &vault{stop: make(chan struct{})}
 		t.Cleanup(func() { close(v.stop) })
@@ -193,8 +197,8 @@ func vaultHarness(bug string) Harness {
 		}
 		missing, malformed, elsewhere, others := resource, resource, resource, resource
 		missing.ID, malformed.ID, elsewhere.Region, others.Account = "database-999", "Database", "eu-central-1", "444455556666"
-		open := func() backup.Strategy { return mutant(v, bug) }
-		return &Subject{
+		open := func() backup.Strategy { return mutant(v, bug, starts) }
+		s := &Subject{
 			Strategy: open(), Restart: open, Resource: resource, Tags: map[string]string{"team": "orders", "n": "0"}, Missing: missing,
 			Malformed: []backup.Ref{malformed}, Unserved: []backup.Ref{elsewhere, others},
 			BadSpecs:     map[backup.Action][]backup.Spec{backup.ActionBackup: {{Name: "a-name"}}},
@@ -211,12 +215,20 @@ func vaultHarness(bug string) Harness {
 				}
 			},
 		}
+		if starts != backup.ActionBackup {
+			s.Starts, s.MaxTags = starts, -1
+			if starts == backup.ActionCopy {
+				s.MaxTags = copyTags
+			}
+			s.BadSpecs = map[backup.Action][]backup.Spec{starts: {{Name: "a-name"}}}
+		}
+		return s
 	}}
 }
 
 // mutant gives a Strategy of a vault with a bug, empty for none.
-func mutant(v *vault, bug string) backup.Strategy {
-	s := &vaultStrategy{v: v, bug: bug, ids: map[string]backup.Ref{}}
+func mutant(v *vault, bug string, starts backup.Action) backup.Strategy {
+	s := &vaultStrategy{v: v, bug: bug, starts: starts, ids: map[string]backup.Ref{}}
 	v.mu.Lock()
 	v.opened++
 	s.boot = v.opened
