@@ -82,7 +82,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 				return op, nil
 			}
 		}
-		gone, err := s.deleteAll(ctx, c, &op, st.Snapshots, st.Gone)
+		gone, err := s.deleteAll(ctx, c, &op, op.Ref, st.Snapshots, st.Gone)
 		if len(gone) > len(st.Gone) {
 			st.Gone = gone
 			if err := op.SetState(st); err != nil {
@@ -170,24 +170,37 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsec2.Client, op backup.O
 
 // mayDelete says why a snapshot must not be deleted, or nothing.
 func (s *Strategy) mayDelete(op backup.Operation, st deleteState, x ec2types.Snapshot) error {
+	return s.mayChange(op, st.AllowForeign, x)
+}
+
+// mayChange says why a snapshot is not the Operation's to delete, to move or to lock, or nothing.
+func (s *Strategy) mayChange(op backup.Operation, foreign bool, x ec2types.Snapshot) error {
 	tags := tagMap(x.Tags)
 	id := aws.ToString(x.SnapshotId)
+	what := string(op.Action)
 	if tags["aws:backup:source-resource"] != "" {
-		return failure(op, "delete", backup.ErrUnsupported, "delete its recovery point in AWS Backup", "AWS Backup owns snapshot %s", id)
+		return failure(op, what, backup.ErrUnsupported, "use AWS Backup for its recovery point", "AWS Backup owns snapshot %s", id)
 	}
 	if o := aws.ToString(x.OwnerId); o != op.Ref.Account {
-		return failure(op, "delete", backup.ErrDenied, "only its owner can delete it", "snapshot %s belongs to account %s", id, o)
+		return failure(op, what, backup.ErrDenied, "only its owner can do that", "snapshot %s belongs to account %s", id, o)
 	}
-	if st.AllowForeign {
+	if foreign {
 		return nil
 	}
 	if owner := tags[backup.TagOwner]; owner != op.Owner {
-		return failure(op, "delete", backup.ErrConflict, "set Spec.Owner to the owner, or DeleteOptions.AllowForeign if it is really yours to delete",
+		return failure(op, what, backup.ErrConflict, "set Spec.Owner to the owner, or AllowForeign of the options if it is really yours",
 			"snapshot %s has the owner %q and not %q", id, owner, op.Owner)
+	}
+	if isCopy(x, tags) {
+		if !copyMade(op.Ref, tags[backup.TagToken], x) {
+			return failure(op, what, backup.ErrConflict, "its tags were taken along by another copy: set AllowForeign of the options if it is really yours",
+				"the copy %s carries this library's tags, but they do not fit it", id)
+		}
+		return nil
 	}
 	source, ok := parseSource(tags[backup.TagSource])
 	if !ok || source.Account != op.Ref.Account || source.Region != op.Ref.Region || !made(source, tags[backup.TagToken], x) {
-		return failure(op, "delete", backup.ErrConflict, "its tags were copied, from a restored volume or another snapshot: set DeleteOptions.AllowForeign if it is really yours to delete",
+		return failure(op, what, backup.ErrConflict, "its tags were copied, from a restored volume or another snapshot: set AllowForeign of the options if it is really yours",
 			"snapshot %s carries this library's tags, but they do not fit it", id)
 	}
 	return nil
@@ -200,9 +213,9 @@ func (s *Strategy) remaining(op *backup.Operation, found map[string]ec2types.Sna
 	slices.SortFunc(op.Points, func(a, b backup.Ref) int { return cmpRef(a, b) })
 }
 
-// deleteAll deletes by id, one after the other, what is not in gone, and gives gone with what has gone now, also with an error. A refusal that will
-// not pass fails the Operation, with what remains in Points.
-func (s *Strategy) deleteAll(ctx context.Context, c *awsec2.Client, op *backup.Operation, ids, gone []string) ([]string, error) {
+// deleteAll deletes by id in the place of at, one after the other, what is not in gone, and gives gone with what has gone now, also with an error. A
+// refusal that will not pass fails the Operation, with what remains in Points.
+func (s *Strategy) deleteAll(ctx context.Context, c *awsec2.Client, op *backup.Operation, at backup.Ref, ids, gone []string) ([]string, error) {
 	gone = slices.Clone(gone)
 	for i, id := range ids {
 		if slices.Contains(gone, id) {
@@ -219,7 +232,7 @@ func (s *Strategy) deleteAll(ctx context.Context, c *awsec2.Client, op *backup.O
 				op.Points = nil
 				for _, left := range ids[i:] {
 					if !slices.Contains(gone, left) {
-						op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, left))
+						op.AddPoint(Snapshot(at.Account, at.Region, left))
 					}
 				}
 				op.Fail(failed)

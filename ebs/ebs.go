@@ -8,7 +8,10 @@
 // and which of them is the root, so that a RAID or LVM set can be put together again when the instance is gone. The volumes stay in use
 // meanwhile; the point in time of the data is the moment of the call, and what a program had not written by then is not in it.
 //
-// EC2's CreateSnapshot and CreateSnapshots take no client token and the SDK's default retryer sends them again after a lost answer. This
+// StartCopy copies a snapshot or a set to another Region of the account or under another key. A copy carries, as tags, what it is a copy of, the
+// time of its data and its volume, all of which EC2 forgets; it is listed, restored and deleted like what it was made of.
+//
+// EC2's CreateSnapshot, CreateSnapshots and CopySnapshot take no client token and the SDK's default retryer sends them again after a lost answer. This
 // package sends them again only when they surely were not applied, and otherwise looks for the result by a tag that the create call set.
 package ebs
 
@@ -76,6 +79,20 @@ type Options struct {
 	// Park is how long to wait after EC2 refused for a reason that passes, such as the limit of one snapshot of a volume every 15
 	// seconds; 0 means 30 seconds.
 	Park time.Duration
+	// CopyRegions are the Regions that copies may go to, beside that of the recovery point. Empty means that nothing is copied out of its Region:
+	// where data may lie is for whoever makes the Strategy to say, and not for whoever starts a copy.
+	CopyRegions []string
+	// DescribeKey gives the state of a key, "Enabled" for one that can be used, with the credentials for the account and the Region; it is asked for
+	// the destination's key before anything is copied. With the SDK's KMS client it is
+	//
+	//	out, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &keyARN})
+	//	if err != nil {
+	//		return "", err
+	//	}
+	//	return string(out.KeyMetadata.KeyState), nil
+	//
+	// nil means that keys are not looked at: EBS then finds out minutes after the call, and the copy fails.
+	DescribeKey func(ctx context.Context, account, region, keyARN string) (state string, err error)
 }
 
 // Strategy backs up EBS volumes. It is safe for use by several goroutines.
@@ -204,7 +221,7 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 	return op, nil
 }
 
-// Step carries on a backup, a restore or a deletion.
+// Step carries on what a Start of this package began.
 func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operation, error) {
 	if err := op.Check(Kind); err != nil {
 		return op, err
@@ -212,21 +229,7 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 	if op.Done() {
 		return op, nil
 	}
-	c, err := s.client(ctx, op.Ref)
-	if err != nil {
-		return op, err
-	}
-	var next backup.Operation
-	switch op.Action {
-	case backup.ActionBackup:
-		next, err = s.stepBackup(ctx, c, op)
-	case backup.ActionRestore:
-		next, err = s.stepRestore(ctx, c, op)
-	case backup.ActionDelete:
-		next, err = s.stepDelete(ctx, c, op)
-	default:
-		return op, &backup.Error{Op: string(op.Action), Kind: Kind, Ref: op.Ref, Code: backup.ErrUnsupported}
-	}
+	next, err := s.step(ctx, op)
 	if err != nil {
 		// The Operation stays as it was, but for an attempt that surely had no effect.
 		if op.Attempt > 0 && next.Next == op.Next && next.Attempt == 0 {
@@ -235,6 +238,28 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 		return op, err
 	}
 	return next, nil
+}
+
+func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operation, error) {
+	c, err := s.client(ctx, op.Ref)
+	if err != nil {
+		return op, err
+	}
+	switch op.Action {
+	case backup.ActionBackup:
+		return s.stepBackup(ctx, c, op)
+	case backup.ActionRestore:
+		return s.stepRestore(ctx, c, op)
+	case backup.ActionDelete:
+		return s.stepDelete(ctx, c, op)
+	case backup.ActionCopy:
+		return s.stepCopy(ctx, op)
+	case ActionArchive, ActionUnarchive:
+		return s.stepTier(ctx, c, op)
+	case ActionLock:
+		return s.stepLock(ctx, c, op)
+	}
+	return op, &backup.Error{Op: string(op.Action), Kind: Kind, Ref: op.Ref, Code: backup.ErrUnsupported}
 }
 
 // wait sets the time of the next look: a twentieth of the time that the stage has lasted, within the limits.

@@ -43,6 +43,9 @@ var table = awscall.Table{
 	"SnapshotCreationPerVolumeRateExceeded": {{Code: backup.ErrThrottled, Class: awscall.NotYet, Hint: "EC2 makes one snapshot of a volume every 15 seconds; it is tried again"}},
 	"ConcurrentSnapshotLimitExceeded":       {{Code: backup.ErrQuota, Class: awscall.NotYet, Hint: "5 snapshots of a volume (st1, sc1: 1) can be pending; it is tried again when one has completed"}},
 	"PendingSnapshotLimitExceeded":          {{Code: backup.ErrQuota, Class: awscall.NotYet, Hint: "too many snapshots are pending in the Region; it is tried again when some have completed"}},
+	"SnapshotCopyUnsupported.InterRegion":   {{Code: backup.ErrUnsupported, Class: awscall.Permanent, Hint: "EC2 does not copy between these Regions"}},
+	"InvalidRegion":                         {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "check the Region; it may have to be enabled for the account"}},
+	"InvalidParameterDependency":            {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "the message names the parameters"}},
 	"ResourceLimitExceeded":                 {{Code: backup.ErrQuota, Class: awscall.NotYet, Hint: "too many copies or requests are in progress; it is tried again"}},
 	"InsufficientVolumeCapacity":            {{Code: backup.ErrUnavailable, Class: awscall.NotYet, Hint: "the zone has no room for this volume type now; it is tried again, or choose another zone"}},
 }

@@ -47,11 +47,13 @@ func planned(members []ec2types.Snapshot) (n int) {
 
 // short reports whether fewer members are visible than the set was made with.
 func short(point backup.Ref, members []ec2types.Snapshot) bool {
-	return point.Type == TypeSet && len(members) > 0 && len(members) < planned(members)
+	return point.Type == TypeSet && len(members) > 0 && len(uniqueCopies(members)) < planned(members)
 }
 
 // List yields recovery points: all snapshots of the account that are in no set of this package one by one as they are read, and then the
-// sets, as one each.
+// sets, as one each. Copies that StartCopy made are listed with the source and the time of their data; in another Region than the source's they are
+// found by the tag backup.TagSource with the value of Ref.Tag, for Query.Source names what is in the Region of the Query. What is in the archive tier is
+// listed as available, though StartUnarchive must come before a restore.
 func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.RecoveryPoint, error] {
 	return func(yield func(backup.RecoveryPoint, error) bool) {
 		fail := func(err error) { yield(backup.RecoveryPoint{}, err) }
@@ -69,7 +71,7 @@ func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.Re
 		want := func(t string) bool { return len(q.Types) == 0 || slices.Contains(q.Types, t) }
 		sets := map[string][]ec2types.Snapshot{}
 		var order []string
-		for x, err := range snapshots(ctx, c, r, filters...) {
+		for x, err := range s.listed(ctx, c, r, q, filters) {
 			if err != nil {
 				fail(err)
 				return
@@ -102,6 +104,30 @@ func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.Re
 				}
 			}
 			if !yield(setPoint(r, id, sets[id]), nil) {
+				return
+			}
+		}
+	}
+}
+
+// listed yields the snapshots that match, and then the copies of a volume's snapshots in its own Region, which its id does not find.
+func (s *Strategy) listed(ctx context.Context, c *awsec2.Client, r backup.Ref, q backup.Query, filters []ec2types.Filter) iter.Seq2[ec2types.Snapshot, error] {
+	return func(yield func(ec2types.Snapshot, error) bool) {
+		for x, err := range snapshots(ctx, c, r, filters...) {
+			if !yield(x, err) || err != nil {
+				return
+			}
+		}
+		if q.Source.Type != TypeVolume {
+			return
+		}
+		others := append(slices.DeleteFunc(slices.Clone(filters), func(f ec2types.Filter) bool { return *f.Name == "volume-id" }), filter("tag:"+TagVolume, q.Source.ID))
+		for x, err := range snapshots(ctx, c, r, others...) {
+			tags := tagMap(x.Tags)
+			if err == nil && (!isCopy(x, tags) || tags[TagSet] == "" && single(r, x).Source != q.Source) {
+				continue
+			}
+			if !yield(x, err) || err != nil {
 				return
 			}
 		}
@@ -184,12 +210,19 @@ func single(r backup.Ref, x ec2types.Snapshot) backup.RecoveryPoint {
 		CreatedAt: created(tags, x), Status: status(x), Percent: progress(x), Encrypted: aws.ToBool(x.Encrypted), KMSKeyID: aws.ToString(x.KmsKeyId),
 		SizeBytes: int64(aws.ToInt32(x.VolumeSize)) * gib, Tags: tags, Automated: tags["aws:backup:source-resource"] != "",
 	}
+	if copied(x) {
+		// The volume id of a copy means nothing; the tags tell, if this package made it.
+		p.Source, _ = parseSource(tags[backup.TagSource])
+		if !isCopy(x, tags) || p.Source.Type != TypeVolume {
+			p.Source = backup.Ref{}
+		}
+	}
 	return p
 }
 
 // created is the time of the data. A copy has a start of its own, so there the tag counts, if it was carried along.
 func created(tags map[string]string, x ec2types.Snapshot) time.Time {
-	if x.TransferType != "" {
+	if copied(x) {
 		if t, err := time.Parse(time.RFC3339, tags[backup.TagCreated]); err == nil {
 			return t
 		}
@@ -199,6 +232,7 @@ func created(tags map[string]string, x ec2types.Snapshot) time.Time {
 
 // setPoint makes the recovery point of a set from the members that are visible.
 func setPoint(r backup.Ref, id string, xs []ec2types.Snapshot) backup.RecoveryPoint {
+	xs = uniqueCopies(xs)
 	tags := tagMap(xs[0].Tags)
 	devices := map[string]string{}
 	for _, x := range xs {
@@ -208,9 +242,11 @@ func setPoint(r backup.Ref, id string, xs []ec2types.Snapshot) backup.RecoveryPo
 	twice := false
 	p := backup.RecoveryPoint{Ref: Set(r.Account, r.Region, id), Tags: tags, Status: backup.StatusAvailable, Encrypted: true}
 	p.Source, _ = parseSource(tags[backup.TagSource])
+	delete(p.Tags, TagVolume) // those of copies tell of one member each
+	delete(p.Tags, TagCopyOf)
 	good, percent, deleting, pending := 0, 0, 0, 0
 	for i, x := range xs {
-		v := aws.ToString(x.VolumeId)
+		v := volumeOf(x, tagMap(x.Tags))
 		m := backup.Member{ID: aws.ToString(x.SnapshotId), Source: v, Place: devices[v], Role: "data", Status: status(x), SizeBytes: int64(aws.ToInt32(x.VolumeSize)) * gib}
 		if v == tags[TagRoot] {
 			m.Role = "root"
@@ -219,7 +255,7 @@ func setPoint(r backup.Ref, id string, xs []ec2types.Snapshot) backup.RecoveryPo
 		p.SizeBytes += m.SizeBytes
 		p.Encrypted = p.Encrypted && aws.ToBool(x.Encrypted)
 		percent += progress(x)
-		if t := aws.ToTime(x.StartTime); i == 0 || t.Before(p.CreatedAt) {
+		if t := created(tagMap(x.Tags), x); i == 0 || t.Before(p.CreatedAt) {
 			p.CreatedAt = t
 		}
 		switch k := aws.ToString(x.KmsKeyId); {

@@ -146,7 +146,7 @@ func (s *Strategy) adopt(op backup.Operation, st backupState, found []ec2types.S
 // from a restored volume or from another snapshot, was not: its volume or its set do not fit.
 func made(source backup.Ref, operationID string, x ec2types.Snapshot) bool {
 	tags := tagMap(x.Tags)
-	if tags[backup.TagToken] != operationID || tags[backup.TagSource] != source.Tag() || x.VolumeId == nil {
+	if tags[backup.TagToken] != operationID || tags[backup.TagSource] != source.Tag() || x.VolumeId == nil || dummyVolume(*x.VolumeId) {
 		return false
 	}
 	if source.Type == TypeInstance {

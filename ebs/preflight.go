@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
 	"github.com/snapwarden/snapwarden/backup"
 )
 
@@ -37,6 +39,9 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 		}
 		return nil, nil
 	}
+	if op.Action == backup.ActionCopy {
+		return s.preflightCopy(ctx, op)
+	}
 	members, err := s.members(ctx, c, op.Ref)
 	if err != nil {
 		return nil, err
@@ -46,6 +51,12 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 			Remedy: "check the id, the account and the Region; something new may take minutes to be visible"}}, nil
 	}
 	var found []backup.Finding
+	switch op.Action {
+	case ActionArchive, ActionUnarchive:
+		return s.preflightTier(ctx, c, op, members)
+	case ActionLock:
+		return s.preflightLock(ctx, c, op, members)
+	}
 	if op.Action == backup.ActionDelete {
 		var st deleteState
 		if err := op.GetState(&st); err != nil {
@@ -67,6 +78,12 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 		severity := backup.SeverityError
 		found = append(found, backup.Finding{ID: "ebs.point-" + string(p.Status), Severity: severity, Ref: op.Ref,
 			Message: "the recovery point is " + string(p.Status), Remedy: "choose another, or wait for this one"})
+	}
+	for _, x := range members {
+		if refused := archived(op, "restore", x); refused != nil && x.State == ec2types.SnapshotStateCompleted {
+			f, _ := finding(op, refused)
+			return append(found, f...), nil
+		}
 	}
 	return found, nil
 }

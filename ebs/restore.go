@@ -157,6 +157,12 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awsec2.Client, op backup.
 		op.Fail(failure(op, "restore", backup.ErrUnsupported, "choose another recovery point", "the recovery point is %s", p.Status))
 		return op, nil
 	}
+	for _, x := range members {
+		if refused := archived(op, "restore", x); refused != nil && x.State == ec2types.SnapshotStateCompleted {
+			op.Fail(refused)
+			return op, nil
+		}
+	}
 	st.Snapshots = nil
 	if len(p.Members) == 0 {
 		st.Snapshots = []string{p.ID}
@@ -329,7 +335,7 @@ func (s *Strategy) volumeInput(op backup.Operation, st restoreState, i int, x ec
 	o := st.Options
 	tags := tagMap(x.Tags)
 	m := op.OwnTags(op.Ref)
-	volume := aws.ToString(x.VolumeId)
+	volume := volumeOf(x, tags)
 	m[TagVolume] = volume
 	if d := Devices(tags)[volume]; d != "" {
 		m[TagDevice] = d

@@ -135,7 +135,7 @@ func TestLargestSetFitsIntoAnOperation(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
-		s := strategyOf(b)
+		s := anywhere(b.world.Config(account, region))
 		tags := map[string]string{}
 		for i := range 20 {
 			tags[fmt.Sprintf("tag-%d", i)] = strings.Repeat("x", 40)
@@ -171,6 +171,10 @@ func TestLargestSetFitsIntoAnOperation(t *testing.T) {
 		rop := run(s.StartRestore(t.Context(), op.Points[0], backup.Spec{Token: "t", Tags: tags, Options: ebs.RestoreOptions{Zone: "eu-west-1a"}}))
 		if _, volumes := b.made(rop); len(volumes) != 128 || len(rop.Made) != 128 {
 			t.Errorf("restored %d volumes, listed %d", len(volumes), len(rop.Made))
+		}
+		cop := run(s.StartCopy(t.Context(), op.Points[0], backup.Destination{Region: elsewhere}, backup.Spec{Token: "t", Tags: tags, Timeout: 240 * time.Hour}))
+		if copies := b.copies(cop, elsewhere); len(copies) != 128 || len(ebs.Devices(copies[77].Tags)) != 128 || cop.Phase != backup.PhaseSucceeded {
+			t.Errorf("copied %d snapshots: %v", len(copies), cop.Err())
 		}
 		dop := run(s.StartDelete(t.Context(), op.Points[0], backup.Spec{Token: "t", Tags: tags}))
 		if snapshots, _ := b.made(op); len(snapshots) != 0 || dop.Phase != backup.PhaseSucceeded {

@@ -36,10 +36,10 @@ type bench struct {
 	volume   backup.Ref
 }
 
-func newBench(t testing.TB, ctx context.Context) *bench {
+func newBench(t testing.TB, ctx context.Context, others ...awssim.Service) *bench {
 	t.Helper()
 	b := &bench{ec2: ec2sim.Service()}
-	b.world = awssim.New(b.ec2)
+	b.world = awssim.New(append(others, b.ec2)...)
 	b.client = awsec2.NewFromConfig(b.world.Config(account, region))
 	out, err := b.client.RunInstances(ctx, &awsec2.RunInstancesInput{
 		ImageId: aws.String("ami-0123456789abcdef0"), MinCount: aws.Int32(1), MaxCount: aws.Int32(1), InstanceType: ec2types.InstanceTypeT3Micro,
@@ -97,6 +97,14 @@ func (b *bench) backedUp(t testing.TB, ctx context.Context, r backup.Ref) backup
 	time.Sleep(10 * time.Minute)
 	return op.Points[0]
 }
+
+func newAnywhere(cfg aws.Config) backup.Strategy { return anywhere(cfg) }
+
+// The keys of two Regions.
+const (
+	keyHere  = "arn:aws:kms:" + region + ":" + account + ":key/01234567-89ab-cdef-0123-456789abcdef"
+	keyThere = "arn:aws:kms:" + elsewhere + ":" + account + ":key/01234567-89ab-cdef-0123-456789abcdef"
+)
 
 func newStrategy(cfg aws.Config) backup.Strategy { return ebs.NewFromConfig(cfg) }
 
@@ -225,6 +233,147 @@ func deleteFlow(name string, what func(*bench) backup.Ref) sweep.Workflow {
 	}}
 }
 
+const elsewhere = "eu-central-1"
+
+// anywhere makes a strategy that serves every Region and may copy to one other.
+func anywhere(cfg aws.Config, change ...func(*ebs.Options)) *ebs.Strategy {
+	return ebs.New(func(_ context.Context, _, region string) (*awsec2.Client, error) {
+		c := cfg.Copy()
+		c.Region = region
+		return awsec2.NewFromConfig(c), nil
+	}, append([]func(*ebs.Options){func(o *ebs.Options) { o.CopyRegions = []string{elsewhere} }}, change...)...)
+}
+
+// copies gives the snapshots in a Region that the Operation made and that still exist.
+func (b *bench) copies(op backup.Operation, region string) (all []ec2sim.SnapshotInfo) {
+	for _, s := range b.ec2.Snapshots(b.world, account, region) {
+		if s.Tags[backup.TagToken] == op.ID && !s.Gone {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func copyFlow(name string, what func(*bench) backup.Ref, members int, to backup.Destination, strategy func(aws.Config) backup.Strategy) sweep.Workflow {
+	return sweep.Workflow{Name: name, Setup: func(t testing.TB, ctx context.Context) sweep.Subject {
+		b := newBench(t, ctx)
+		point := b.backedUp(t, ctx, what(b))
+		return sweep.Subject{World: b.world, Account: account, Region: to.Region, Strategy: strategy, MayFail: true,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.(*ebs.Strategy).StartCopy(ctx, point, to, backup.Spec{Token: "tonight", Tags: map[string]string{"team": "orders"}})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				if op.Phase != backup.PhaseSucceeded {
+					return nil
+				}
+				good := map[string]bool{}
+				for _, s := range b.copies(op, to.Region) {
+					if s.State == "completed" && (to.KMSKeyID == "" || s.KMSKeyID == to.KMSKeyID) {
+						good[s.CopyOf] = true
+					}
+				}
+				if len(good) != members {
+					bad = append(bad, fmt.Sprintf("I3 I6: success with completed copies of %d of %d snapshots", len(good), members))
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				all := b.copies(op, to.Region)
+				if len(all) != members {
+					bad = append(bad, fmt.Sprintf("I1: %d copies carry the token, wanted %d", len(all), members))
+				}
+				listed := map[string]bool{}
+				for _, p := range op.Points {
+					listed[p.ID] = true
+				}
+				for _, s := range all {
+					if !listed[s.ID] && !listed[s.Tags[ebs.TagSet]] {
+						bad = append(bad, "I17: "+s.ID+" is listed nowhere")
+					}
+				}
+				return bad
+			},
+		}
+	}}
+}
+
+// tierFlow archives a snapshot, or brings it back.
+func tierFlow(name string, back bool) sweep.Workflow {
+	return sweep.Workflow{Name: name, Setup: func(t testing.TB, ctx context.Context) sweep.Subject {
+		b := newBench(t, ctx)
+		point := ebs.Snapshot(account, region, b.ec2.Seed(b.world, account, region, 1, ec2sim.Seeds{Volumes: []string{b.volume.ID}})[0])
+		b.ec2.SetTierTimes(b.world, 5*time.Minute, 10*time.Minute)
+		const members = 1
+		moves, want := 1, ec2types.StorageTierArchive
+		if back {
+			if _, err := b.client.ModifySnapshotTier(ctx, &awsec2.ModifySnapshotTierInput{SnapshotId: &point.ID}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(4 * time.Hour)
+			moves, want = 2, ec2types.StorageTierStandard
+		}
+		there := func() (n, moved int) {
+			for _, s := range b.ec2.Snapshots(b.world, account, region) {
+				if s.Tier == want {
+					n++
+				}
+				moved += s.Moves
+			}
+			return n, moved
+		}
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				if back {
+					return s.(*ebs.Strategy).StartUnarchive(ctx, point, backup.Spec{Token: "tonight", Options: ebs.UnarchiveOptions{Permanent: true, AllowForeign: true}})
+				}
+				return s.(*ebs.Strategy).StartArchive(ctx, point, backup.Spec{Token: "tonight", Options: ebs.ArchiveOptions{AllowLast: true, AllowForeign: true}})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				if n, _ := there(); op.Phase == backup.PhaseSucceeded && n != members {
+					bad = append(bad, fmt.Sprintf("I3: success with %d of %d snapshots moved", n, members))
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) (bad []string) {
+				if _, n := there(); n != moves*members {
+					bad = append(bad, fmt.Sprintf("I1: %d moves of %d snapshots", n, members))
+				}
+				return bad
+			},
+		}
+	}}
+}
+
+// lockFlow locks a snapshot in compliance mode.
+func lockFlow(name string) sweep.Workflow {
+	return sweep.Workflow{Name: name, Setup: func(t testing.TB, ctx context.Context) sweep.Subject {
+		b := newBench(t, ctx)
+		point := ebs.Snapshot(account, region, b.ec2.Seed(b.world, account, region, 1, ec2sim.Seeds{Volumes: []string{b.volume.ID}})[0])
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.(*ebs.Strategy).StartLock(ctx, point, backup.Spec{Token: "tonight",
+					Options: ebs.LockOptions{Mode: ebs.LockCompliance, Days: 30, CoolOffHours: 2, AllowForeign: true}})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				for _, s := range b.ec2.Snapshots(b.world, account, region) {
+					if op.Phase == backup.PhaseSucceeded && (s.Lock != "compliance-cooloff" && s.Lock != "compliance" || s.LockedUntil.Before(op.Started.AddDate(0, 0, 30).Add(-time.Second))) {
+						bad = append(bad, fmt.Sprintf("I3: success, and %s is %q until %v", s.ID, s.Lock, s.LockedUntil))
+					}
+				}
+				return bad
+			},
+			Quiet: func(backup.Operation) (bad []string) {
+				for _, c := range b.world.Calls() {
+					if in, ok := c.Input.(*awsec2.LockSnapshotInput); ok && (in.CoolOffPeriod == nil || *in.CoolOffPeriod != 2) {
+						bad = append(bad, "I16: a lock for good was sent")
+					}
+				}
+				return bad
+			},
+		}
+	}}
+}
+
 func theVolume(b *bench) backup.Ref   { return b.volume }
 func theInstance(b *bench) backup.Ref { return b.instance }
 
@@ -236,6 +385,11 @@ func workflows() []sweep.Workflow {
 		restoreFlow("ebs-restore-set", theInstance, 3),
 		deleteFlow("ebs-delete-snapshot", theVolume),
 		deleteFlow("ebs-delete-set", theInstance),
+		lockFlow("ebs-lock"),
+		tierFlow("ebs-archive", false),
+		tierFlow("ebs-unarchive", true),
+		copyFlow("ebs-copy-snapshot", theVolume, 1, backup.Destination{Region: region, KMSKeyID: keyHere}, newStrategy),
+		copyFlow("ebs-copy-set", theInstance, 3, backup.Destination{Region: elsewhere}, newAnywhere),
 	}
 }
 
@@ -268,6 +422,17 @@ func TestSweepControlDefaultRetryer(t *testing.T) {
 		t.Fatal("the default retryer made no duplicate in any run: the sweep is blind")
 	}
 	t.Logf("found, as it must: %s", res.Violations[i])
+}
+
+// The same control for copies.
+func TestSweepControlCopyDefaultRetryer(t *testing.T) {
+	w := copyFlow("ebs-copy-snapshot-control", theVolume, 1, backup.Destination{Region: elsewhere}, func(cfg aws.Config) backup.Strategy {
+		return ebs.WithDefaultRetryer(anywhere(cfg))
+	})
+	res := sweep.Control(t, w)
+	if !slices.ContainsFunc(res.Violations, func(v string) bool { return strings.Contains(v, "I1: 2 copies carry the token, wanted 1") }) {
+		t.Fatal("the default retryer made no duplicate in any run: the sweep is blind")
+	}
 }
 
 func TestSweepReplay(t *testing.T) {

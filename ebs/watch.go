@@ -109,19 +109,22 @@ func progress(x ec2types.Snapshot) int {
 	return min(max(n, 0), 100)
 }
 
-// Cancel has the coming Steps stop a backup: what it has made and what is not complete yet is deleted. EC2 deletes a pending snapshot
+// Cancel has the coming Steps stop a backup or a copy: what it has made and what is not complete yet is deleted. EC2 deletes a pending snapshot
 // when it completes; until then it keeps its slot. Deletions and restores are refused with ErrUnsupported: they are quick, or harmless.
 func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operation, error) {
 	if err := op.Check(Kind); err != nil {
 		return op, err
 	}
-	if op.Done() || op.Action != backup.ActionBackup {
-		return op, failure(op, "cancel", backup.ErrUnsupported, "only a backup that has not ended can be canceled", "phase %s of a %s", op.Phase, op.Action)
+	if op.Done() || op.Action != backup.ActionBackup && op.Action != backup.ActionCopy {
+		return op, failure(op, "cancel", backup.ErrUnsupported, "only a backup or a copy that has not ended can be canceled", "phase %s of a %s", op.Phase, op.Action)
 	}
 	if op.Canceling {
 		return op, nil
 	}
 	op.Canceling = true
+	if op.Action == backup.ActionCopy {
+		return s.cancelCopy(op)
+	}
 	switch {
 	case op.Stage == stageWait:
 		op.To(stageUndo, "DeleteSnapshot")
@@ -152,7 +155,7 @@ func (s *Strategy) undo(ctx context.Context, c *awsec2.Client, op backup.Operati
 		return op, nil
 	}
 	// What an earlier Step has deleted is not listed, or still pending; deleting it again is harmless.
-	if _, err := s.deleteAll(ctx, c, &op, st.ids(), nil); err != nil || op.Done() {
+	if _, err := s.deleteAll(ctx, c, &op, op.Ref, st.ids(), nil); err != nil || op.Done() {
 		return op, err
 	}
 	st.Undone++

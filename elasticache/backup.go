@@ -42,6 +42,24 @@ type backupState struct {
 	Tried bool `json:"tr,omitempty"`
 	// Lost is since when the source, or later the snapshot, has not been seen.
 	Lost time.Time `json:"l,omitzero"`
+	// Copy is what a copy is of, nil for a backup.
+	Copy *copied `json:"cp,omitempty"`
+}
+
+// source is what the data is of.
+func (st backupState) source(op backup.Operation) backup.Ref {
+	if st.Copy != nil {
+		return st.Copy.Lineage
+	}
+	return op.Ref
+}
+
+// call is the one that makes the snapshot.
+func (st backupState) call() string {
+	if st.Copy != nil {
+		return "CopySnapshot"
+	}
+	return "CreateSnapshot"
 }
 
 // Start makes the Operation that backs up a replication group or a single cluster. Spec.Options may be BackupOptions. The snapshot is called
@@ -200,15 +218,20 @@ func (s *Strategy) create(ctx context.Context, c *awselasticache.Client, op back
 	}
 	out, err := c.CreateSnapshot(ctx, in, s.sending)
 	if err != nil {
-		if table.Classify(err).AWSCode == codeSnapshotExists {
-			st.Taken, st.Tried = true, true
-			op.Settle(stageSettle)
-			return op, op.SetState(st)
-		}
-		return s.refusedCreate(op, err)
+		return s.refusedSnapshot(op, st, err)
 	}
 	st.Creating = out.Snapshot != nil && word(out.Snapshot.SnapshotStatus) == "creating"
 	return s.made(op, st)
+}
+
+// refusedSnapshot sorts the error of a call that makes a snapshot. What has the name already is looked at.
+func (s *Strategy) refusedSnapshot(op backup.Operation, st backupState, err error) (backup.Operation, error) {
+	if table.Classify(err).AWSCode == codeSnapshotExists {
+		st.Taken, st.Tried = true, true
+		op.Settle(stageSettle)
+		return op, op.SetState(st)
+	}
+	return s.refusedCreate(op, err)
 }
 
 // refusedCreate sorts the error of a create call.

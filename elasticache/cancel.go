@@ -6,11 +6,12 @@ import (
 	"github.com/snapwarden/snapwarden/backup"
 )
 
-// Cancel has the coming Step end an Operation that has not sent its call yet, in PhaseCanceled. Once CreateSnapshot, CreateReplicationGroup,
+// Cancel has the coming Step end an Operation that has not sent its call yet, in PhaseCanceled. Once CreateSnapshot, CopySnapshot, CreateReplicationGroup,
 // CreateCacheCluster or DeleteSnapshot was perhaps sent, it is refused with ErrUnsupported: ElastiCache can neither stop a snapshot that it
 // makes (deleting one is refused until it is finished) nor take a deletion back, and a new cluster is not for a Cancel to delete. It stays so
-// where the result of the call was looked for in vain: what it made may appear yet, and would be listed nowhere.
-func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operation, error) {
+// where the result of the call was looked for in vain: what it made may appear yet, and would be listed nowhere. A rebuild can be canceled until it
+// deletes, but not while its snapshot is made; the snapshot stays.
+func (s *Strategy) Cancel(ctx context.Context, op backup.Operation) (backup.Operation, error) {
 	if err := op.Check(Kind); err != nil {
 		return op, err
 	}
@@ -23,7 +24,10 @@ func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operat
 	if err := op.GetState(&st); err != nil {
 		return op, err
 	}
-	idle := op.Stage == stageLook || (op.Stage == stageCreate || op.Stage == stageDelete) && op.Attempt == 0
+	if op.Action == ActionRebuild && op.Stage == stageBackup && !op.Done() {
+		return s.cancelBackup(ctx, op)
+	}
+	idle := op.Stage == stageLook || op.Stage == stageVerify || (op.Stage == stageCreate || op.Stage == stageDelete || op.Stage == stageSet) && op.Attempt == 0
 	if op.Done() || !idle || st.Tried {
 		return op, failure(op, "cancel", backup.ErrUnsupported, "let it finish, then delete what it made", "a %s in phase %s, stage %q, can not be stopped", op.Action, op.Phase, op.Stage)
 	}

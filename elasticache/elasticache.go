@@ -9,7 +9,9 @@
 // all are there. Memcached and cache.t1.micro have no snapshots: they are refused before anything is sent. A member of a replication group
 // is not backed up by its own id, but with its group: one resource has one Ref.
 //
-// Manual snapshots outlive their cluster and never expire; the automatic ones vanish with it. A snapshot stays in its Region and account.
+// Manual snapshots outlive their cluster and never expire; the automatic ones vanish with it, unless StartCopy keeps their data under another
+// name. A snapshot and its copies stay in their Region and account. StartRebuild replaces a group or cluster by another of its id, and deletes nothing
+// before a whole snapshot is seen; AutomaticBackups and StartAutomaticBackups read and set what ElastiCache does by itself.
 //
 // ElastiCache has no client tokens. The name of a snapshot or of a new cluster is the key instead: it is derived from the Operation's ID (or
 // given by the caller), AWS refuses it a second time, and what has it already is taken over only if its tags prove that this Operation made
@@ -74,6 +76,11 @@ type Options struct {
 	// Settle is how long a result is looked for before a create call that was perhaps sent is sent again, and how long something new may
 	// stay invisible; 0 means 6 minutes: the minute that a call may take, and 5 for what AWS shows late, of which it promises no figure.
 	Settle time.Duration
+	// AuthToken gives the AUTH token (the password) of a group or cluster that a restore or a seeding is about to make, for those whose
+	// RestoreOptions.AuthToken asks for one; target is the new group's or cluster's Ref. It is called just before each create call, perhaps more than
+	// once, and must give the same each time: 16 to 128 letters, digits and characters of !&#$^<>-. The token goes into that call and nowhere
+	// else: not into the Operation, an event, a log of the SDK or an error; nor does the text of an error that the function gives.
+	AuthToken func(ctx context.Context, target backup.Ref) (string, error)
 	// Park is how long to wait when a cluster or group is busy with another snapshot or a change; 0 means a minute.
 	Park time.Duration
 }
@@ -192,7 +199,7 @@ func validRef(action backup.Action, r backup.Ref, types ...string) error {
 	return nil
 }
 
-// Step carries on a backup, a restore or a deletion.
+// Step carries on an Operation of this Strategy.
 func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operation, error) {
 	if err := op.Check(Kind); err != nil {
 		return op, err
@@ -208,11 +215,21 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 		step = s.stepRestore
 	case backup.ActionDelete:
 		step = s.stepDelete
+	case backup.ActionCopy:
+		step = s.stepCopy
+	case ActionAutomaticBackups:
+		step = s.stepAutomatic
+	case ActionRebuild:
+		step = s.stepRebuild
 	default:
 		return op, failure(op, string(op.Action), backup.ErrUnsupported, "", "this strategy has no such action")
 	}
 	if op.Stage == stageStop {
-		op.Fail(failure(op, "cancel", backup.ErrCanceled, "", "canceled before anything was changed"))
+		why := "canceled before anything was changed"
+		if len(op.Points) > 0 {
+			why = "canceled; what was made is listed in Points, and nothing else was changed"
+		}
+		op.Fail(failure(op, "cancel", backup.ErrCanceled, "", "%s", why))
 		return op, nil
 	}
 	c, err := s.client(ctx, op.Ref)
@@ -262,7 +279,13 @@ const (
 	stageWait   = "wait"   // what it made is being made
 	stageDelete = "delete" // the snapshot may be deleted
 	stageGone   = "gone"   // and is seen gone
-	stageStop   = "stop"   // canceled before anything was changed
+	stageSet    = "set"    // the settings may be changed
+
+	// Of a rebuild.
+	stageBackup  = "back up" // the snapshot is being made
+	stageVerify  = "verify"  // all is looked at before something is deleted
+	stageRestore = "restore" // what was deleted is being made anew
+	stageStop    = "stop"    // canceled before anything was changed
 )
 
 func unknownStage(op backup.Operation) error {

@@ -44,6 +44,7 @@ var table = awscall.Table{
 	"InvalidCacheClusterState":         rule(backup.ErrUnavailable, awscall.NotYet, "the cluster is busy; it is tried again"),
 	"InvalidReplicationGroupState":     rule(backup.ErrUnavailable, awscall.NotYet, "the replication group is busy; it is tried again"),
 	"InvalidSnapshotState":             rule(backup.ErrUnavailable, awscall.NotYet, "the snapshot is being made, copied or restored; it is tried again"),
+	"InvalidCacheSecurityGroupState":   rule(backup.ErrUnavailable, awscall.NotYet, "the cache security group is being changed; it is tried again"),
 	"InvalidUserGroupState":            rule(backup.ErrUnavailable, awscall.NotYet, "the user group is being changed; it is tried again"),
 	"InsufficientCacheClusterCapacity": rule(backup.ErrUnavailable, awscall.NotYet, "AWS has no room for the node type in the zone now; it is tried again, or choose another"),
 

@@ -20,8 +20,8 @@ import (
 )
 
 // operations are those that the package calls.
-var operations = []string{"CreateSnapshot", "DescribeSnapshots", "DeleteSnapshot", "ListTagsForResource", "CreateReplicationGroup", "DescribeReplicationGroups",
-	"CreateCacheCluster", "DescribeCacheClusters", "DescribeCacheSubnetGroups"}
+var operations = []string{"CreateSnapshot", "CopySnapshot", "DescribeSnapshots", "DeleteSnapshot", "ListTagsForResource", "CreateReplicationGroup", "DescribeReplicationGroups",
+	"CreateCacheCluster", "DescribeCacheClusters", "DescribeCacheSubnetGroups", "ModifyReplicationGroup", "ModifyCacheCluster", "DeleteReplicationGroup", "DeleteCacheCluster"}
 
 // TestTableIsComplete reads the SDK's own deserializers: an error that an update of the SDK models anew must be classified before it is used.
 func TestTableIsComplete(t *testing.T) {
@@ -223,9 +223,14 @@ func TestExposure(t *testing.T) {
 		{"another key", ectypes.ReplicationGroup{KmsKeyId: aws.String("other")}, asked, 1},
 		{"no key", ectypes.ReplicationGroup{StorageEncryptionType: ectypes.StorageEncryptionTypeSseElasticache}, asked, 1},
 		{"cluster mode", ectypes.ReplicationGroup{ClusterEnabled: yes}, asked, 1},
+		{"without a token", ectypes.ReplicationGroup{AuthTokenEnabled: no}, RestoreOptions{As: AsGroup, TransitEncryption: true, AuthToken: true}, 1},
+		{"with the token", ectypes.ReplicationGroup{AuthTokenEnabled: yes}, RestoreOptions{As: AsGroup, TransitEncryption: true, AuthToken: true}, 0},
+		{"a token that nobody asked for", ectypes.ReplicationGroup{AuthTokenEnabled: yes}, RestoreOptions{As: AsGroup, TransitEncryption: true}, 0},
+		{"clients without TLS", ectypes.ReplicationGroup{TransitEncryptionMode: ectypes.TransitEncryptionModePreferred}, asked, 1},
+		{"clients without TLS, as asked", ectypes.ReplicationGroup{TransitEncryptionMode: ectypes.TransitEncryptionModePreferred}, RestoreOptions{As: AsGroup, TransitEncryption: true, TransitMode: TransitPreferred}, 0},
 		{"other users", ectypes.ReplicationGroup{UserGroupIds: []string{"everybody"}}, asked, 1},
 	} {
-		bad, _, err := (&Strategy{}).exposure(t.Context(), nil, Snapshot("111122223333", "eu-west-1", "x"), c.ask, &made{transit: c.is.TransitEncryptionEnabled, group: &c.is})
+		bad, _, err := (&Strategy{}).exposure(t.Context(), nil, Snapshot("111122223333", "eu-west-1", "x"), c.ask, &made{transit: c.is.TransitEncryptionEnabled, mode: c.is.TransitEncryptionMode, auth: c.is.AuthTokenEnabled, group: &c.is})
 		if err != nil || len(bad) != c.want {
 			t.Errorf("%s: %q, %v", c.name, bad, err)
 		}

@@ -29,6 +29,7 @@ func scenarios() []scenario {
 		{"backup of a group", func(b *bed) { b.group("orders", 2, 1) }, func(b *bed) backup.Operation { return b.start(group("orders"), backup.Spec{}) }},
 		{"restore of a group", (*bed).sources, restore("s-orders")},
 		{"restore of a cluster", (*bed).sources, restore("s-one")},
+		{"copy", (*bed).sources, func(b *bed) backup.Operation { return b.startCopy(snapshot("s-orders"), backup.Spec{}) }},
 		{"deletion", func(b *bed) { b.twoPoints() }, func(b *bed) backup.Operation { return b.startDelete(snapshot("first"), backup.Spec{}) }},
 	}
 }

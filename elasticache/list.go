@@ -142,7 +142,7 @@ func (s *Strategy) listed(ctx context.Context, c *awselasticache.Client, q backu
 // recoveryPoint makes the library's view of a snapshot. tags is nil where they were not read.
 func recoveryPoint(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) backup.RecoveryPoint {
 	p := backup.RecoveryPoint{
-		Ref: Snapshot(r.Account, r.Region, aws.ToString(x.SnapshotName)), Source: source(r, x, tags), ARN: snapshotARN(x, r), CreatedAt: created(x),
+		Ref: Snapshot(r.Account, r.Region, aws.ToString(x.SnapshotName)), Source: source(r, x, tags), ARN: snapshotARN(x, r), CreatedAt: dataTime(x, tags),
 		Status: status(x), Encrypted: aws.ToString(x.KmsKeyId) != "", KMSKeyID: aws.ToString(x.KmsKeyId), Automated: automated(x) || tags["aws:backup:source-resource"] != "",
 		Engine: aws.ToString(x.Engine), EngineVersion: aws.ToString(x.EngineVersion), Tags: tags,
 	}

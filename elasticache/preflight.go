@@ -14,7 +14,7 @@ import (
 )
 
 // Preflight reads what op would act on and says what is in the way: a source that does not exist, is busy or has no snapshots; a name that is
-// taken; the quota of 20 manual snapshots of a node in 24 hours; a snapshot that can not be restored as asked or must not be deleted; an
+// taken; the quota of 20 manual snapshots of a node in 24 hours; a snapshot that can not be copied, can not be restored as asked or must not be deleted; an
 // unknown subnet group; tags that may not be read, without which no Operation ends well; a restore that everybody on its network can use. Whether the caller may make the call itself, and whether a key can be used, only the call shows.
 func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup.Finding, error) {
 	if err := op.Check(Kind); err != nil {
@@ -32,6 +32,24 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 			return nil, err
 		}
 		found, err = s.preflightBackup(ctx, c, op, st)
+	case backup.ActionCopy:
+		var st backupState
+		if err := op.GetState(&st); err != nil {
+			return nil, err
+		}
+		found, err = s.preflightCopy(ctx, c, op, st)
+	case ActionRebuild:
+		var st rebuildState
+		if err := op.GetState(&st); err != nil {
+			return nil, err
+		}
+		found, err = s.preflightRebuild(ctx, c, op, st)
+	case ActionAutomaticBackups:
+		var st automaticState
+		if err := op.GetState(&st); err != nil {
+			return nil, err
+		}
+		found, err = s.preflightAutomatic(ctx, c, op, st)
 	case backup.ActionRestore:
 		var st restoreState
 		if err := op.GetState(&st); err != nil {
@@ -77,18 +95,8 @@ func (s *Strategy) preflightBackup(ctx context.Context, c *awselasticache.Client
 	if t.notYet != "" {
 		found = append(found, backup.Finding{ID: "elasticache.not-yet", Severity: backup.SeverityWarning, Ref: op.Ref, Message: t.notYet, Remedy: "the backup waits for it"})
 	}
-	x, err := s.snapshot(ctx, c, op.Ref, st.Name)
-	if err != nil {
+	if found, err = s.nameTaken(ctx, c, op, st.Name, found); err != nil {
 		return found, err
-	}
-	if x != nil {
-		tags, readable, err := s.tags(ctx, c, op.Ref, snapshotARN(x, op.Ref))
-		if err != nil {
-			return found, err
-		}
-		if readable && tags[backup.TagToken] != op.ID {
-			found = append(found, problem(op, "name-taken", "another snapshot has the name "+st.Name, "choose another Spec.Name, or leave it empty"))
-		}
 	}
 	// Without the tags nobody can tell whose a snapshot is, and the backup could not end. Those of the source can be read before there is one.
 	if _, _, err := s.tags(ctx, c, op.Ref, t.arn); err != nil {
@@ -126,6 +134,19 @@ func (s *Strategy) preflightBackup(ctx context.Context, c *awselasticache.Client
 	return found, nil
 }
 
+// nameTaken finds another snapshot that has the name already.
+func (s *Strategy) nameTaken(ctx context.Context, c *awselasticache.Client, op backup.Operation, name string, found []backup.Finding) ([]backup.Finding, error) {
+	x, err := s.snapshot(ctx, c, op.Ref, name)
+	if x == nil || err != nil {
+		return found, err
+	}
+	tags, readable, err := s.tags(ctx, c, op.Ref, snapshotARN(x, op.Ref))
+	if err == nil && readable && tags[backup.TagToken] != op.ID {
+		found = append(found, problem(op, "name-taken", "another snapshot has the name "+name, "choose another Spec.Name, or leave it empty"))
+	}
+	return found, err
+}
+
 func (s *Strategy) preflightRestore(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) ([]backup.Finding, error) {
 	if st.Seed != nil {
 		return s.preflightTarget(ctx, c, op, st.Options, openAccess(op, st.Options))
@@ -154,12 +175,16 @@ func (s *Strategy) preflightRestore(ctx context.Context, c *awselasticache.Clien
 
 // openAccess warns of what anybody on the network could read.
 func openAccess(op backup.Operation, o RestoreOptions) []backup.Finding {
+	if o.TransitMode == TransitPreferred {
+		return []backup.Finding{{ID: "elasticache.open-access", Severity: backup.SeverityWarning, Ref: op.Ref,
+			Message: "clients may connect to the restored nodes in the clear and without a password", Remedy: "use TransitRequired as soon as all clients use TLS"}}
+	}
 	if o.TransitEncryption || len(o.UserGroups) > 0 {
 		return nil
 	}
 	return []backup.Finding{{ID: "elasticache.open-access", Severity: backup.SeverityWarning, Ref: op.Ref,
 		Message: "whoever reaches the restored nodes can read them without a password, and on the network in the clear; a snapshot does not tell whether its source allowed that",
-		Remedy:  "set RestoreOptions.TransitEncryption and UserGroups"}}
+		Remedy:  "set RestoreOptions.TransitEncryption, and UserGroups or AuthToken"}}
 }
 
 // preflightTarget looks at what the new group or cluster needs.

@@ -16,6 +16,8 @@ type restoreState struct {
 	Options RestoreOptions `json:"o"`
 	// Seed is what a new group or cluster is seeded from, nil for a restore of a snapshot.
 	Seed *seed `json:"sd,omitempty"`
+	// Not is what had the id before, and was deleted for this restore: an old answer that shows it shows nothing.
+	Not incarnation `json:"n,omitzero"`
 	// Settled: Options are what will be sent.
 	Settled bool `json:"s,omitempty"`
 	// Taken: AWS said that the id is taken, so something has it.
@@ -48,11 +50,22 @@ func (s *Strategy) StartRestore(_ context.Context, point backup.Ref, spec backup
 	if spec.Name != "" && policy.CanonicalName(spec.Name) != o.ID {
 		return backup.Operation{}, invalid(op.Action, point, "leave Spec.Name empty", "Spec.Name %q is not RestoreOptions.ID %q", spec.Name, o.ID)
 	}
-	if err := o.valid(point); err != nil {
+	if err := s.validTarget(point, o); err != nil {
 		return backup.Operation{}, err
 	}
 	op.Stage = stageLook
 	return op, op.SetState(restoreState{Options: o})
+}
+
+// validTarget refuses options that can not be, or that this Strategy can not fulfil.
+func (s *Strategy) validTarget(point backup.Ref, o RestoreOptions) error {
+	if err := o.valid(point); err != nil {
+		return err
+	}
+	if o.AuthToken && s.opts.AuthToken == nil {
+		return noAuthToken(point)
+	}
+	return nil
 }
 
 func (s *Strategy) stepRestore(ctx context.Context, c *awselasticache.Client, op backup.Operation) (backup.Operation, error) {
@@ -71,7 +84,7 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awselasticache.Client, op
 		case backup.Send:
 			return s.createTarget(ctx, c, op, st)
 		case backup.LookOnce:
-			x, err := s.restored(ctx, c, op.Ref, st.Options)
+			x, err := s.newTarget(ctx, c, op.Ref, st)
 			if err != nil {
 				return op, err
 			}
@@ -97,7 +110,7 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awselasticache.Client, op
 func (s *Strategy) lookRestore(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
 	if st.Armed {
 		// An earlier send may have worked after all, and then what it made is there, whatever became of the snapshot.
-		x, err := s.restored(ctx, c, op.Ref, st.Options)
+		x, err := s.newTarget(ctx, c, op.Ref, st)
 		if err != nil {
 			return op, err
 		}
@@ -146,7 +159,7 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awselasticache.Client, op
 
 // arm looks at the id and makes the create call ready.
 func (s *Strategy) arm(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
-	taken, err := s.restored(ctx, c, op.Ref, st.Options)
+	taken, err := s.newTarget(ctx, c, op.Ref, st)
 	if err != nil {
 		return op, err
 	}
@@ -166,34 +179,50 @@ func (s *Strategy) arm(ctx context.Context, c *awselasticache.Client, op backup.
 }
 
 // notRestorable says why a snapshot can never be restored, or nothing.
-func notRestorable(r backup.Ref, x *ectypes.Snapshot) error {
+func notRestorable(r backup.Ref, x *ectypes.Snapshot) error { return unusable(r, "restore", x) }
+
+// unusable says why a snapshot can never be restored or copied, or nothing.
+func unusable(r backup.Ref, what string, x *ectypes.Snapshot) error {
 	switch word(x.SnapshotStatus) {
 	case "failed":
-		return refused(r, "restore", backup.ErrUnsupported, "choose another recovery point", "ElastiCache could not make the snapshot")
+		return refused(r, what, backup.ErrUnsupported, "choose another recovery point", "ElastiCache could not make the snapshot")
 	case "deleting":
-		return refused(r, "restore", backup.ErrNotFound, "choose another recovery point", "the snapshot is being deleted")
+		return refused(r, what, backup.ErrNotFound, "choose another recovery point", "the snapshot is being deleted")
 	}
 	if n := int(aws.ToInt32(x.NumNodeGroups)); word(x.SnapshotStatus) == "available" && len(x.NodeSnapshots) > 0 && len(x.NodeSnapshots) < n {
-		return refused(r, "restore", backup.ErrUnsupported, "choose another recovery point", "the snapshot has the data of %d of its %d node groups", len(x.NodeSnapshots), n)
+		return refused(r, what, backup.ErrUnsupported, "choose another recovery point", "the snapshot has the data of %d of its %d node groups", len(x.NodeSnapshots), n)
 	}
 	return nil
 }
 
 func (s *Strategy) createTarget(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
-	var err error
+	token, end, err := s.authToken(ctx, op.Ref, st.Options)
+	if err != nil {
+		op.Unsent()
+		if !end {
+			return op, err
+		}
+		op.Fail(err)
+		return op, nil
+	}
 	status := ""
 	if st.Options.As == AsCluster {
 		var out *awselasticache.CreateCacheClusterOutput
-		if out, err = c.CreateCacheCluster(ctx, st.Seed.cluster(st.Options.clusterInput(op)), s.sending); err == nil && out.CacheCluster != nil {
+		in := st.Seed.cluster(st.Options.clusterInput(op))
+		in.AuthToken = token.value
+		if out, err = c.CreateCacheCluster(ctx, in, s.sending, token.unlogged); err == nil && out.CacheCluster != nil {
 			status = word(out.CacheCluster.CacheClusterStatus)
 		}
 	} else {
 		var out *awselasticache.CreateReplicationGroupOutput
-		if out, err = c.CreateReplicationGroup(ctx, st.Seed.group(st.Options.groupInput(op)), s.sending); err == nil && out.ReplicationGroup != nil {
+		in := st.Seed.group(st.Options.groupInput(op))
+		in.AuthToken = token.value
+		if out, err = c.CreateReplicationGroup(ctx, in, s.sending, token.unlogged); err == nil && out.ReplicationGroup != nil {
 			status = word(out.ReplicationGroup.Status)
 		}
 	}
 	if err != nil {
+		err = token.hide(err)
 		switch table.Classify(err).AWSCode {
 		case codeGroupExists, codeClusterExists:
 			st.Taken, st.Tried = true, true
@@ -225,7 +254,7 @@ func (s *Strategy) madeTarget(op backup.Operation, st restoreState) (backup.Oper
 }
 
 func (s *Strategy) settleTarget(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
-	x, err := s.restored(ctx, c, op.Ref, st.Options)
+	x, err := s.newTarget(ctx, c, op.Ref, st)
 	if err != nil {
 		return op, err
 	}

@@ -19,6 +19,12 @@ func (s *Strategy) exposure(ctx context.Context, c *awselasticache.Client, r bac
 	if o.TransitEncryption && m.transit != nil && !*m.transit {
 		bad = append(bad, "it is not encrypted in transit")
 	}
+	if o.TransitEncryption && o.TransitMode != TransitPreferred && m.mode == ectypes.TransitEncryptionModePreferred {
+		bad = append(bad, "it also lets in clients that do not use TLS")
+	}
+	if o.AuthToken && m.auth != nil && !*m.auth {
+		bad = append(bad, "it can be used without an AUTH token")
+	}
 	if o.As == AsCluster {
 		return append(bad, o.reach(m.cluster)...), "", nil
 	}

@@ -45,6 +45,8 @@ func (o RestoreOptions) groupInput(op backup.Operation) *awselasticache.CreateRe
 		CacheParameterGroupName: text(o.ParameterGroup), SecurityGroupIds: o.SecurityGroups, Port: number(o.Port),
 		AutoMinorVersionUpgrade: o.AutoMinorVersionUpgrade, AtRestEncryptionEnabled: aws.Bool(!o.AtRestUnencrypted), KmsKeyId: text(o.KMSKeyID),
 		TransitEncryptionEnabled: aws.Bool(o.TransitEncryption), UserGroupIds: o.UserGroups, PreferredCacheClusterAZs: o.Zones,
+		TransitEncryptionMode: ectypes.TransitEncryptionMode(o.TransitMode), PreferredMaintenanceWindow: text(o.MaintenanceWindow),
+		SnapshotRetentionLimit: number(o.SnapshotRetentionDays), SnapshotWindow: text(o.SnapshotWindow), LogDeliveryConfigurations: o.logs(),
 		Tags: tagList(op.OwnTags(op.Ref)),
 	}
 	if o.Description == "" {
@@ -65,7 +67,7 @@ func (o RestoreOptions) groupInput(op backup.Operation) *awselasticache.CreateRe
 		in.NumNodeGroups, in.ReplicasPerNodeGroup, in.AutomaticFailoverEnabled = &o.NodeGroups, &replicas, aws.Bool(true)
 	} else {
 		in.NumCacheClusters = aws.Int32(replicas + 1)
-		in.AutomaticFailoverEnabled = aws.Bool(o.MultiAZ)
+		in.AutomaticFailoverEnabled = aws.Bool(o.MultiAZ || o.AutomaticFailover)
 	}
 	if o.MultiAZ {
 		in.MultiAZEnabled = aws.Bool(true)
@@ -82,7 +84,8 @@ func (o RestoreOptions) clusterInput(op backup.Operation) *awselasticache.Create
 		CacheClusterId: &o.ID, SnapshotName: &op.Ref.ID, NumCacheNodes: aws.Int32(1), Engine: text(o.Engine), EngineVersion: text(o.EngineVersion),
 		CacheNodeType: text(o.NodeType), CacheSubnetGroupName: text(o.SubnetGroup), CacheParameterGroupName: text(o.ParameterGroup),
 		SecurityGroupIds: o.SecurityGroups, Port: number(o.Port), AutoMinorVersionUpgrade: o.AutoMinorVersionUpgrade,
-		Tags: tagList(op.OwnTags(op.Ref)),
+		PreferredMaintenanceWindow: text(o.MaintenanceWindow), SnapshotRetentionLimit: number(o.SnapshotRetentionDays), SnapshotWindow: text(o.SnapshotWindow),
+		LogDeliveryConfigurations: o.logs(), Tags: tagList(op.OwnTags(op.Ref)),
 	}
 	if len(o.Zones) == 1 {
 		in.PreferredAvailabilityZone = &o.Zones[0]

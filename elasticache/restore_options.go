@@ -21,8 +21,8 @@ const (
 )
 
 // RestoreOptions are the settings of a restore. ID and SecurityGroups are required. What is empty, 0 or nil is as in the snapshot where
-// ElastiCache keeps it there, and otherwise AWS's default. A password (AUTH token) can not be given, because an Operation holds no secrets:
-// use UserGroups, or set it afterwards.
+// ElastiCache keeps it there, and otherwise AWS's default. A password (AUTH token) is never among them, because an Operation holds no secrets:
+// Options.AuthToken gives it when the call is made.
 type RestoreOptions struct {
 	// ID is the id of the new replication group (1 to 40 characters) or cluster (1 to 50): letters, digits and hyphens.
 	ID string
@@ -58,9 +58,10 @@ type RestoreOptions struct {
 	NodeGroups int32
 	// ReplicasPerNodeGroup is 0 to 5 for a group; nil means 1 with cluster mode enabled and none otherwise.
 	ReplicasPerNodeGroup *int32
-	// MultiAZ spreads a group over zones and fails over by itself; it needs a replica. Automatic failover is on with cluster mode enabled
-	// in any case.
-	MultiAZ bool
+	// MultiAZ spreads a group over zones and fails over by itself; it needs a replica. AutomaticFailover only fails over, and is on with
+	// MultiAZ and with cluster mode enabled in any case.
+	MultiAZ           bool
+	AutomaticFailover bool
 	// AtRestUnencrypted leaves the disks of a new group unencrypted; otherwise they are encrypted, for Redis OSS too, where AWS's default is
 	// not to. KMSKeyID is the key's ARN, empty for AWS's own. They are settings of groups.
 	AtRestUnencrypted bool
@@ -68,8 +69,21 @@ type RestoreOptions struct {
 	// TransitEncryption has clients connect with TLS; it needs SubnetGroup. A snapshot does not tell whether its source did. Source:
 	// ElastiCache API, CreateReplicationGroup.
 	TransitEncryption bool
+	// TransitMode is TransitRequired or TransitPreferred, empty for AWS's default, which is the first. It is a setting of groups.
+	TransitMode string
 	// UserGroups are the user groups (access control) of a new group, at most one as AWS stands; they need TransitEncryption.
 	UserGroups []string
+	// AuthToken has clients authenticate with a password, which Options.AuthToken gives when the call is made; it needs TransitEncryption, and
+	// there are no UserGroups then.
+	AuthToken bool
+	// MaintenanceWindow is the weekly window in UTC for what AWS does to the nodes, such as "sun:23:00-mon:01:30"; empty leaves it to AWS.
+	MaintenanceWindow string
+	// SnapshotRetentionDays is for how many days automatic snapshots are kept, 1 to 35; 0 for none, whatever the snapshot's source had. They are
+	// made daily in SnapshotWindow, in UTC, such as "03:00-04:30"; empty leaves that to AWS.
+	SnapshotRetentionDays int32
+	SnapshotWindow        string
+	// LogDelivery has logs delivered, each of the two at most once.
+	LogDelivery []LogDelivery
 }
 
 // OptionsFor makes RestoreOptions usable as backup.Spec.Options.
@@ -114,10 +128,9 @@ func (o RestoreOptions) valid(r backup.Ref) error {
 			return err
 		}
 	}
-	group := o.NodeGroups != 0 || o.ReplicasPerNodeGroup != nil || o.ClusterMode != nil || o.MultiAZ || o.KMSKeyID != "" || o.AtRestUnencrypted || len(o.UserGroups) > 0
 	switch {
-	case o.As == AsCluster && group:
-		return bad("use AsGroup, or leave the settings of groups out", "a single cluster has no node groups, replicas, cluster mode, KMS key or user groups to set")
+	case o.As == AsCluster && o.groupOnly():
+		return bad("use AsGroup, or leave the settings of groups out", "a single cluster has no node groups, replicas, failover, cluster mode, KMS key, transit mode or user groups to set")
 	case o.Port < 0 || o.Port > 65535:
 		return bad("leave it 0 or choose 1 to 65535", "port %d", o.Port)
 	case o.NodeGroups < 0 || o.NodeGroups > 90:
@@ -143,7 +156,13 @@ func (o RestoreOptions) valid(r backup.Ref) error {
 	case len(o.Description) > 255 || len(o.SubnetGroup) > 255 || len(o.ParameterGroup) > 255 || len(o.NodeType) > 64 || len(o.SecurityGroups) > 50 || len(o.UserGroups) > 10 || len(o.Zones) > 6:
 		return bad("shorten it", "a setting is longer than AWS takes")
 	}
-	return nil
+	return o.validSettings(bad)
+}
+
+// groupOnly tells whether a setting is there that only replication groups have.
+func (o RestoreOptions) groupOnly() bool {
+	return o.NodeGroups != 0 || o.ReplicasPerNodeGroup != nil || o.ClusterMode != nil || o.MultiAZ || o.AutomaticFailover || o.KMSKeyID != "" || o.AtRestUnencrypted ||
+		len(o.UserGroups) > 0 || o.TransitMode != ""
 }
 
 // settle decides what the snapshot leaves open, and refuses what AWS does not allow. It returns the options as they will be used.
@@ -154,8 +173,7 @@ func (o RestoreOptions) settle(r backup.Ref, x *ectypes.Snapshot, tags map[strin
 	withMode := aws.ToString(x.ReplicationGroupId) != "" && aws.ToString(x.CacheClusterId) == ""
 	if o.As == "" {
 		o.As = AsCluster
-		if withMode || strings.HasPrefix(tags[backup.TagSource], TypeReplicationGroup+":") || o.NodeGroups > 0 || o.ReplicasPerNodeGroup != nil ||
-			o.ClusterMode != nil || o.MultiAZ || o.KMSKeyID != "" || o.AtRestUnencrypted || len(o.UserGroups) > 0 {
+		if withMode || strings.HasPrefix(tags[backup.TagSource], TypeReplicationGroup+":") || o.groupOnly() {
 			o.As = AsGroup
 		}
 	}
@@ -210,8 +228,8 @@ func (o RestoreOptions) settle(r backup.Ref, x *ectypes.Snapshot, tags map[strin
 		return no("leave Zones out", "with cluster mode enabled AWS chooses the zones")
 	case !mode && len(o.Zones) > 0 && len(o.Zones) != int(*o.ReplicasPerNodeGroup)+1:
 		return no("name one zone for each node", "%d zones for %d nodes", len(o.Zones), *o.ReplicasPerNodeGroup+1)
-	case !mode && o.MultiAZ && *o.ReplicasPerNodeGroup == 0:
-		return no("set ReplicasPerNodeGroup to at least 1", "MultiAZ needs a replica")
+	case !mode && (o.MultiAZ || o.AutomaticFailover) && *o.ReplicasPerNodeGroup == 0:
+		return no("set ReplicasPerNodeGroup to at least 1", "MultiAZ and AutomaticFailover need a replica")
 	case mode && o.NodeGroups*(*o.ReplicasPerNodeGroup+1) > 90:
 		return no("restore to fewer node groups or replicas", "%d nodes are more than the 90 of a group", o.NodeGroups*(*o.ReplicasPerNodeGroup+1))
 	}

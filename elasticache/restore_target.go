@@ -16,8 +16,10 @@ type made struct {
 	endpoints   []backup.Endpoint
 	// whole tells that all endpoints are known and all node groups available.
 	whole bool
-	// transit is nil where the service does not tell it. cluster or group is what AWS says of it.
+	// transit, mode and auth are empty where the service does not tell them. cluster or group is what AWS says of it.
 	transit *bool
+	mode    ectypes.TransitEncryptionMode
+	auth    *bool
 	cluster *ectypes.CacheCluster
 	group   *ectypes.ReplicationGroup
 }
@@ -36,7 +38,8 @@ func (s *Strategy) restored(ctx context.Context, c *awselasticache.Client, r bac
 		if x == nil || err != nil {
 			return nil, err
 		}
-		m := &made{arn: arn(x.ARN, r, "cluster", o.ID), status: word(x.CacheClusterStatus), transit: x.TransitEncryptionEnabled, cluster: x}
+		m := &made{arn: arn(x.ARN, r, "cluster", o.ID), status: word(x.CacheClusterStatus), transit: x.TransitEncryptionEnabled, mode: x.TransitEncryptionMode,
+			auth: x.AuthTokenEnabled, cluster: x}
 		for _, n := range x.CacheNodes {
 			m.add(o.ID, "node", n.Endpoint)
 		}
@@ -47,7 +50,8 @@ func (s *Strategy) restored(ctx context.Context, c *awselasticache.Client, r bac
 	if g == nil || err != nil {
 		return nil, err
 	}
-	m := &made{arn: arn(g.ARN, r, "replicationgroup", o.ID), status: word(g.Status), transit: g.TransitEncryptionEnabled, group: g}
+	m := &made{arn: arn(g.ARN, r, "replicationgroup", o.ID), status: word(g.Status), transit: g.TransitEncryptionEnabled, mode: g.TransitEncryptionMode,
+		auth: g.AuthTokenEnabled, group: g}
 	m.whole = len(g.NodeGroups) > 0
 	for _, n := range g.NodeGroups {
 		m.whole = m.whole && (n.Status == nil || word(n.Status) == "available")
@@ -60,6 +64,15 @@ func (s *Strategy) restored(ctx context.Context, c *awselasticache.Client, r bac
 	}
 	m.whole = m.whole && len(m.endpoints) > 0
 	return m, nil
+}
+
+// newTarget gives what has the wanted id, but not what had it before.
+func (s *Strategy) newTarget(ctx context.Context, c *awselasticache.Client, r backup.Ref, st restoreState) (*made, error) {
+	x, err := s.restored(ctx, c, r, st.Options)
+	if err != nil || x == nil || st.Not != (incarnation{}) && incarnationOf(x) == st.Not {
+		return nil, err
+	}
+	return x, nil
 }
 
 func (m *made) add(id, role string, e *ectypes.Endpoint) {

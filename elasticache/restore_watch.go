@@ -12,7 +12,7 @@ import (
 
 // watchTarget looks at the new group or cluster until it can be used.
 func (s *Strategy) watchTarget(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
-	x, err := s.restored(ctx, c, op.Ref, st.Options)
+	x, err := s.newTarget(ctx, c, op.Ref, st)
 	if err != nil {
 		return op, err
 	}

@@ -68,7 +68,7 @@ func (s *Strategy) StartSeed(_ context.Context, point backup.Ref, m s3export.Man
 	if spec.Name != "" && policy.CanonicalName(spec.Name) != o.ID {
 		return bad("leave Spec.Name empty", "Spec.Name %q is not RestoreOptions.ID %q", spec.Name, o.ID)
 	}
-	if err := o.valid(point); err != nil {
+	if err := s.validTarget(point, o); err != nil {
 		return backup.Operation{}, err
 	}
 	if o, err = o.settle(point, exported(m), nil); err != nil {

@@ -26,7 +26,7 @@ func (s *Strategy) settle(ctx context.Context, c *awselasticache.Client, op back
 		return op, nil
 	}
 	if st.Taken {
-		op.Fail(failure(op, "CreateSnapshot", backup.ErrConflict, "choose another Spec.Name, or start the work with another token",
+		op.Fail(failure(op, st.call(), backup.ErrConflict, "choose another Spec.Name, or start the work with another token",
 			"the name %s is taken by something that can not be seen", st.Name))
 		return op, nil
 	}
@@ -59,18 +59,23 @@ func (s *Strategy) adopt(ctx context.Context, c *awselasticache.Client, op backu
 		return op, nil
 	}
 	if tags[backup.TagToken] != op.ID {
-		op.Fail(failure(op, "CreateSnapshot", backup.ErrConflict, "choose another Spec.Name, or leave it empty",
+		op.Fail(failure(op, st.call(), backup.ErrConflict, "choose another Spec.Name, or leave it empty",
 			"the name %s is taken by a snapshot that this work did not make", st.Name))
 		return op, nil
 	}
 	if why := s.foreign(op, st, x, tags); why != "" {
 		op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
-		op.Fail(failure(op, "CreateSnapshot", backup.ErrConflict, "look at the snapshot listed in Points, then start the work with another token", "%s", why))
+		op.Fail(failure(op, st.call(), backup.ErrConflict, "look at the snapshot listed in Points, then start the work with another token", "%s", why))
 		return op, nil
 	}
-	if t := created(x); !op.Unstored && !t.IsZero() && t.Before(op.Started.Add(-clockSkew)) {
+	since := op.Started
+	if st.Copy != nil {
+		// The data of a copy is as old as its source's.
+		since = st.Copy.Taken
+	}
+	if t := created(x); !op.Unstored && !t.IsZero() && t.Before(since.Add(-clockSkew)) {
 		op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
-		op.Fail(failure(op, "CreateSnapshot", backup.ErrConflict, "start the work with another token", "the snapshot %s carries this operation's token but is older than the operation", st.Name))
+		op.Fail(failure(op, st.call(), backup.ErrConflict, "start the work with another token", "the snapshot %s carries this operation's token but is older than it could be", st.Name))
 		return op, nil
 	}
 	st.Creating = word(x.SnapshotStatus) == "creating"
@@ -81,12 +86,22 @@ func (s *Strategy) adopt(ctx context.Context, c *awselasticache.Client, op backu
 func (s *Strategy) foreign(op backup.Operation, st backupState, x *ectypes.Snapshot, tags map[string]string) string {
 	cluster, group := word(x.CacheClusterId), word(x.ReplicationGroupId)
 	switch {
-	case tags[backup.TagSource] != op.Ref.Tag():
+	case tags[backup.TagSource] != st.source(op).Tag():
 		return "the snapshot " + st.Name + " has the source " + tags[backup.TagSource]
+	case st.Copy != nil && cluster+"/"+group != st.Copy.From.Source:
+		return "the snapshot " + st.Name + " is a copy of something else: " + strings.Join([]string{cluster, group}, " ")
 	case op.Ref.Type == TypeCluster && cluster != op.Ref.ID, op.Ref.Type == TypeReplicationGroup && group != "" && group != op.Ref.ID, cluster+group == "":
 		return "the snapshot " + st.Name + " was taken of something else: " + strings.Join([]string{cluster, group}, " ")
-	case st.KMSKeyID != "" && aws.ToString(x.KmsKeyId) != st.KMSKeyID:
+	case st.key() != "" && aws.ToString(x.KmsKeyId) != st.key():
 		return "the snapshot " + st.Name + " is not encrypted with the wanted key"
 	}
 	return ""
+}
+
+// key is the one that the snapshot must have, empty where any will do.
+func (st backupState) key() string {
+	if st.KMSKeyID == "" && st.Copy != nil {
+		return st.Copy.Key
+	}
+	return st.KMSKeyID
 }

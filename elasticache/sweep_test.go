@@ -20,6 +20,11 @@ var pairs = flag.Int("pairs", 0, "run one in so many pairs of faults, 0 for none
 
 func newStrategy(cfg aws.Config) backup.Strategy { return elasticache.NewFromConfig(cfg) }
 
+// newPatientStrategy looks less often: for workflows that take AWS long, whose looks while they wait are all alike.
+func newPatientStrategy(cfg aws.Config) backup.Strategy {
+	return elasticache.NewFromConfig(cfg, func(o *elasticache.Options) { o.PollMin, o.PollMax = 100*time.Second, 5*time.Minute })
+}
+
 // snapshotsOf gives the snapshots that an Operation made and that exist.
 func (b *bed) snapshotsOf(op backup.Operation) (made []elasticachesim.SnapshotView) {
 	for _, s := range b.sim.Snapshots(b.world, account, region) {
@@ -121,7 +126,7 @@ func sweptCluster(t testing.TB) *bed {
 func backupClusterFlow() sweep.Workflow {
 	return sweep.Workflow{Name: "elasticache-backup-cluster", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
 		b := sweptCluster(t)
-		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newPatientStrategy, MayFail: true,
 			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
 				return s.Start(ctx, cluster("one"), backup.Spec{Token: "tonight", Name: "nightly"})
 			},
@@ -151,7 +156,7 @@ func restoreClusterFlow() sweep.Workflow {
 	return sweep.Workflow{Name: "elasticache-restore-cluster", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
 		b := sweptCluster(t)
 		point := b.backedUpBy("nightly", cluster("one"))
-		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newPatientStrategy, MayFail: true,
 			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
 				return s.(*elasticache.Strategy).StartRestore(ctx, point, backup.Spec{Token: "tonight",
 					Options: elasticache.RestoreOptions{ID: "one-2", As: elasticache.AsCluster, SubnetGroup: "default", SecurityGroups: []string{"sg-restored"}}})
@@ -198,7 +203,7 @@ func restoreFlow() sweep.Workflow {
 	return sweep.Workflow{Name: "elasticache-restore-group", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
 		b := sweptBed(t, 3)
 		point := b.backedUpBy("nightly", group("sessions"))
-		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newPatientStrategy, MayFail: true,
 			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
 				return s.(*elasticache.Strategy).StartRestore(ctx, point, backup.Spec{Token: "tonight",
 					Options: elasticache.RestoreOptions{ID: "sessions-2", SubnetGroup: "default", SecurityGroups: []string{"sg-restored"}}})
@@ -242,7 +247,7 @@ func deleteFlow() sweep.Workflow {
 			}
 			return names
 		}
-		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy,
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newPatientStrategy,
 			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
 				return s.(*elasticache.Strategy).StartDelete(ctx, point, backup.Spec{Token: "tonight"})
 			},
@@ -262,6 +267,29 @@ func deleteFlow() sweep.Workflow {
 	}}
 }
 
+func copyFlow() sweep.Workflow {
+	return sweep.Workflow{Name: "elasticache-copy", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+		b := sweptBed(t, 3)
+		auto := b.automatic("sessions")
+		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newPatientStrategy, MayFail: true,
+			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
+				return s.(*elasticache.Strategy).StartCopy(ctx, auto, backup.Destination{}, backup.Spec{Token: "tonight"})
+			},
+			AtEnd: func(op backup.Operation) (bad []string) {
+				made := b.snapshotsOf(op)
+				if op.Phase == backup.PhaseSucceeded && (len(made) != 1 || made[0].Status != "available" || len(made[0].Shards) != 3 || made[0].Automated) {
+					bad = append(bad, fmt.Sprintf("I3: success with %+v", made))
+				}
+				return bad
+			},
+			Quiet: func(op backup.Operation) []string {
+				_, bad := b.onlyOne(op, "copies")
+				return bad
+			},
+		}
+	}}
+}
+
 func workflows() []sweep.Workflow {
 	return []sweep.Workflow{
 		backupFlow("elasticache-backup-replica", 0),
@@ -270,6 +298,9 @@ func workflows() []sweep.Workflow {
 		restoreFlow(),
 		restoreClusterFlow(),
 		deleteFlow(),
+		copyFlow(),
+		dailyFlow(),
+		rebuildFlow("elasticache-rebuild", 2),
 	}
 }
 

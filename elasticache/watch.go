@@ -28,7 +28,7 @@ func (s *Strategy) watch(ctx context.Context, c *awselasticache.Client, op backu
 	}
 	if x == nil {
 		if s.lost(&st.Lost) {
-			op.Fail(failure(op, "backup", backup.ErrFailed, "find out who deleted it, and back up again with another token", "the snapshot %s has disappeared: somebody else deleted it", st.Name))
+			op.Fail(failure(op, string(op.Action), backup.ErrFailed, "find out who deleted it, and start again with another token", "the snapshot %s has disappeared: somebody else deleted it", st.Name))
 			return op, nil
 		}
 		st.Good = 0
@@ -38,11 +38,15 @@ func (s *Strategy) watch(ctx context.Context, c *awselasticache.Client, op backu
 	switch status := word(x.SnapshotStatus); status {
 	case "available":
 	case "failed":
-		op.Fail(failure(op, "backup", backup.ErrFailed, "delete it and back up again with another token; too little reserved memory is the usual cause (reserved-memory-percent)",
+		hint := "delete it and back up again with another token; too little reserved memory is the usual cause (reserved-memory-percent)"
+		if st.Copy != nil {
+			hint = "delete it and copy again with another token; look at the events of the Region (DescribeEvents), and whether the KMS key can be used"
+		}
+		op.Fail(failure(op, string(op.Action), backup.ErrFailed, hint,
 			"ElastiCache could not make the snapshot %s", st.Name))
 		return op, nil
 	case "deleting":
-		op.Fail(failure(op, "backup", backup.ErrFailed, "find out who deletes it, and back up again with another token", "the snapshot %s is being deleted by somebody else", st.Name))
+		op.Fail(failure(op, string(op.Action), backup.ErrFailed, "find out who deletes it, and start again with another token", "the snapshot %s is being deleted by somebody else", st.Name))
 		return op, nil
 	default:
 		st.Creating = st.Creating || status == "creating"
@@ -64,7 +68,7 @@ func (s *Strategy) watch(ctx context.Context, c *awselasticache.Client, op backu
 		return again()
 	}
 	if tags[backup.TagToken] != op.ID || s.foreign(op, st, x, tags) != "" {
-		op.Fail(failure(op, "backup", backup.ErrConflict, "look at the snapshot listed in Points, and back up again with another token",
+		op.Fail(failure(op, string(op.Action), backup.ErrConflict, "look at the snapshot listed in Points, and start again with another token",
 			"the snapshot %s is not provably the one that was made for this work: its tags were changed, or it was deleted and another has its name", st.Name))
 		return op, nil
 	}
@@ -74,7 +78,7 @@ func (s *Strategy) watch(ctx context.Context, c *awselasticache.Client, op backu
 		if st.Short < 2 {
 			return again()
 		}
-		op.Fail(failure(op, "backup", backup.ErrPartial, "back up again; what is there can not be restored as a whole", "the snapshot %s lacks %d of %d node groups: %s",
+		op.Fail(failure(op, string(op.Action), backup.ErrPartial, "start again with another token; what is there can not be restored as a whole", "the snapshot %s lacks %d of %d node groups: %s",
 			st.Name, len(missing), len(st.Shards), strings.Join(missing, ", ")))
 		return op, nil
 	}

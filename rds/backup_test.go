@@ -291,7 +291,7 @@ func TestBackupWaitsForTheInstance(t *testing.T) {
 
 func TestBackupRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.create("member", func(in *awsrds.CreateDBInstanceInput) { in.DBClusterIdentifier = aws.String("one") })
+		b.member("member", "one")
 		b.create("broken")
 		b.db.SetStatus(b.world, account, region, "broken", "incompatible-network", 1000*time.Hour)
 		s := b.strategy()

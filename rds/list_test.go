@@ -117,7 +117,7 @@ func TestList(t *testing.T) {
 
 func TestDiscover(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.create("member", func(in *awsrds.CreateDBInstanceInput) { in.DBClusterIdentifier = aws.String("one") })
+		b.member("member", "one")
 		b.create("leaving")
 		b.drop("leaving")
 		b.db.SeedInstances(b.world, account, region, "db", 150, map[string]string{"backup": "weekly"})
@@ -159,7 +159,7 @@ func TestDiscover(t *testing.T) {
 func TestPreflight(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		point := b.backedUp("nightly")
-		b.create("member", func(in *awsrds.CreateDBInstanceInput) { in.DBClusterIdentifier = aws.String("one") })
+		b.member("member", "one")
 		b.create("busy", func(in *awsrds.CreateDBInstanceInput) { in.MultiAZ = aws.Bool(true) })
 		b.db.SetStatus(b.world, account, region, "busy", "modifying", 100*time.Hour)
 		b.must(b.snap("orders", "theirs", nil))

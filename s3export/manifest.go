@@ -44,7 +44,8 @@ type Manifest struct {
 	Bucket  string `json:"bucket"`
 	Account string `json:"account"`
 	Region  string `json:"region"`
-	// Source is the recovery point that was exported; Of is the cluster or group that it was taken of.
+	// Source is the recovery point that was exported, which is of the same account and Region: ElastiCache exports to no other. Of is the cluster
+	// or group that it was taken of. Source: ElastiCache user guide, "Exporting a backup".
 	Source backup.Ref `json:"source"`
 	Of     string     `json:"of"`
 	// Engine is "redis" or "valkey"; EngineVersion is as AWS tells it.
@@ -52,7 +53,7 @@ type Manifest struct {
 	EngineVersion string `json:"engineVersion"`
 	// ClusterMode tells whether the data is spread over slots; then every shard has Slots.
 	ClusterMode bool `json:"clusterMode"`
-	// Taken is the time of the data, zero where AWS does not tell; Exported is when the export was found whole.
+	// Taken is the time of the data, zero where AWS does not tell; Exported is when the export was found whole, which is not before.
 	Taken    time.Time `json:"taken,omitzero"`
 	Exported time.Time `json:"exported"`
 	Shards   []Shard   `json:"shards"`
@@ -69,7 +70,7 @@ type Shard struct {
 	// Size is in bytes; SHA256 is of the whole file, in hex.
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
-	// Format is "REDIS" or "VALKEY" and RDBVersion the number after it.
+	// Format is "REDIS" or "VALKEY" and RDBVersion the number after it. They are the same in all files of an export, which one engine wrote.
 	Format     string `json:"format"`
 	RDBVersion int    `json:"rdbVersion"`
 	// ChecksumOff tells that the file carries no checksum of its own.
@@ -151,6 +152,10 @@ func (m Manifest) Validate() error {
 		return bad("the engine version or the source has a wrong length")
 	case m.Exported.IsZero():
 		return bad("no time of export")
+	case m.Taken.After(m.Exported):
+		return bad("the data is of %s, and was exported before that, at %s", m.Taken.Format(time.RFC3339), m.Exported.Format(time.RFC3339))
+	case m.Source.Account != m.Account || m.Source.Region != m.Region:
+		return bad("the recovery point is in %.20q, %.40q and the export in %.20q, %.40q", m.Source.Account, m.Source.Region, m.Account, m.Region)
 	case len(m.Shards) == 0 || len(m.Shards) > MaxShards:
 		return bad("%d shards, allowed are 1 to %d", len(m.Shards), MaxShards)
 	case !m.ClusterMode && len(m.Shards) != 1:
@@ -179,6 +184,8 @@ func (m Manifest) Validate() error {
 			return bad("shard %s has no SHA-256 in 64 small hex digits", s.ID)
 		case s.Format != "REDIS" && s.Format != "VALKEY" || s.RDBVersion < 1 || s.RDBVersion > 9999:
 			return bad("shard %s has the format %.20q %d", s.ID, s.Format, s.RDBVersion)
+		case s.Format != m.Shards[0].Format || s.RDBVersion != m.Shards[0].RDBVersion:
+			return bad("shard %s is %s %d and shard %s is %s %d", s.ID, s.Format, s.RDBVersion, m.Shards[0].ID, m.Shards[0].Format, m.Shards[0].RDBVersion)
 		case (s.Slots != "") != m.ClusterMode:
 			return bad("shard %s: slots are for cluster mode, and needed there", s.ID)
 		}

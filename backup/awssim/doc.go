@@ -23,6 +23,11 @@
 // by a process that dies in the middle (a panic with Killed, which a test recovers). World.Lag delays the visibility of what is new. Token
 // buckets and quotas are AWS's documented defaults and answer with AWS's codes. World.Calls tells what was called, by whom and where.
 //
+// # Permissions
+//
+// The caller of World.Config has the full rights of its account. With iamsim in the World, a caller to whom policies are attached is held to them
+// in every call of every service, and refused with the service's own code.
+//
 // # What it is not
 //
 // It is a model made from documentation, and not AWS. Each service's package lists the behaviour that it models with its source. An operation

@@ -308,6 +308,7 @@ func expired(service string) *Error {
 func (w *World) apply(r *Request, s *attached, h Handler, in any, fault *Fault, call *Call) (any, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now := r.Now
 	if fault != nil {
 		switch fault.Kind {
 		case FaultServerError:
@@ -334,9 +335,27 @@ func (w *World) apply(r *Request, s *attached, h Handler, in any, fault *Fault, 
 			return nil, &e
 		}
 	}
+	if err := w.authorize(r, now, in); err != nil {
+		return nil, err
+	}
 	result, err := h.call(r, in)
 	call.Applied = err == nil
 	return result, err
+}
+
+// authorize asks whether the caller may make the call, at its own time and not at the one that it looks at.
+func (w *World) authorize(r *Request, now time.Time, in any) error {
+	if len(w.judges) == 0 {
+		return nil
+	}
+	asked := *r
+	asked.Now = now
+	for _, j := range w.judges {
+		if err := j.Authorize(&asked, in); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func back(f *Fault) time.Duration {

@@ -32,6 +32,16 @@ type Definition struct {
 	Typed func(e *Error) error
 }
 
+// Authorizer is a service that judges the calls of all services: iamsim is one. The World asks every Authorizer that it has before a Handler
+// sees a call.
+type Authorizer interface {
+	Service
+	// Authorize gives nil for a call that its caller may make, and otherwise what the service answers: an *Error with the code that the service has
+	// for it. input is the call's typed input, which must not be changed or kept. It is called under the World's lock, after throttling, and
+	// must not wait; r.Now is the time of the call also where a fault has it look into the past.
+	Authorize(r *Request, input any) error
+}
+
 // Bucket is a token bucket, kept per account and Region under its name. A Capacity of 0 means no limit.
 type Bucket struct {
 	Name string

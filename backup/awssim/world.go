@@ -16,6 +16,7 @@ import (
 type World struct {
 	mu        sync.Mutex
 	services  map[string]*attached
+	judges    []Authorizer
 	faults    []*Injected
 	buckets   map[bucketKey]*bucketState
 	sessions  map[string]Session
@@ -65,7 +66,8 @@ type Session struct {
 	Expires time.Time
 }
 
-// New makes a World of the given services. Two services of one ID, or one value in two Worlds, are a mistake in the program, and it panics.
+// New makes a World of the given services. Those that are an Authorizer judge the calls of all. Two services of one ID, or one value in two
+// Worlds, are a mistake in the program, and it panics.
 func New(services ...Service) *World {
 	w := &World{services: map[string]*attached{}, buckets: map[bucketKey]*bucketState{}, sessions: map[string]Session{},
 		keepCalls: true, speed: 1, throttle: true, seed: 1}
@@ -75,6 +77,9 @@ func New(services ...Service) *World {
 			panic("awssim: two services with the id " + d.ID)
 		}
 		w.services[d.ID] = &attached{s, d}
+		if j, ok := s.(Authorizer); ok {
+			w.judges = append(w.judges, j)
+		}
 	}
 	return w
 }

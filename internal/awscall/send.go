@@ -46,8 +46,12 @@ func (e *FenceError) Unwrap() error { return e.Err }
 func (*FenceError) RetryableError() bool { return false }
 
 // Guard is an API option for every call that changes something: on each attempt, just before the request is signed, it asks
-// backup.CheckFence, so that a process which was paused in the middle of a retry does not send late.
+// backup.CheckFence, so that a process which was paused in the middle of a retry does not send late. The stacks of presigners, with which the SDK
+// fills in the PresignedUrl of copies, are left alone: they send nothing.
 func Guard(stack *middleware.Stack) error {
+	if _, presigns := stack.Finalize.Get("PresignHTTPRequest"); presigns {
+		return nil
+	}
 	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("SnapwardenFence",
 		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 			if err := backup.CheckFence(ctx); err != nil {

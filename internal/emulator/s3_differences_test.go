@@ -14,8 +14,6 @@ func s3Differences(of server) []s3Difference {
 	switch of {
 	case simulated:
 		return []s3Difference{
-			{"create-again-east", "BucketAlreadyOwnedByYou",
-				"nothing: programs take both"},
 			{"create-names", "InvalidBucketName, InvalidBucketName, InvalidBucketName, ok, InvalidBucketName, InvalidBucketName",
 				"two dots are allowed in the simulation; policy.ValidateBucketName refuses them before a call"},
 			{"policy-bad", "MalformedPolicy, MalformedPolicy, MalformedPolicy, ok",
@@ -26,8 +24,6 @@ func s3Differences(of server) []s3Difference {
 				"ranges are read in the two forms that the project sends"},
 			{"get-no-range", "InvalidRange, InvalidRange",
 				"the project sends no such ranges, and a refusal shows it where it would"},
-			{"get-match", "PreconditionFailed, text, text, text",
-				"the project reads without If-None-Match"},
 			{"facts", "4, MD5, map[Run:42]",
 				"names in metadata are written in small letters throughout the project"},
 			{"type", "binary/octet-stream, binary/octet-stream",

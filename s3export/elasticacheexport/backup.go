@@ -13,9 +13,11 @@ func (s *Strategy) backUp(ctx context.Context, op backup.Operation, st state) (b
 	if st.Inner == nil {
 		return op, failure(op, "backup", backup.ErrInvalid, "the operation's state was changed; start it again", "the backup is missing")
 	}
+	st.Inner.Tags = op.Tags
 	if err := nested.Step(ctx, s.caches, &op, st.Inner); err != nil {
 		return op, err
 	}
+	st.Inner.Tags = nil
 	for _, r := range st.Inner.Points {
 		op.AddPoint(r)
 	}

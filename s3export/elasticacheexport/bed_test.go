@@ -36,11 +36,18 @@ type bed struct {
 	s     *elasticacheexport.Strategy
 }
 
-func newBed(t *testing.T) *bed {
+// bareBed is a world with nothing in it.
+func bareBed(t *testing.T) *bed {
 	b := &bed{T: t, cache: elasticachesim.Service(), store: s3sim.Service()}
 	b.world = awssim.New(b.cache, b.store)
 	cfg := b.world.Config(account, region)
 	b.s3, b.s = awss3.NewFromConfig(cfg), elasticacheexport.NewFromConfig(cfg)
+	return b
+}
+
+func newBed(t *testing.T) *bed {
+	b := bareBed(t)
+	cfg := b.world.Config(account, region)
 	api := awselasticache.NewFromConfig(cfg)
 	_, err := api.CreateCacheCluster(t.Context(), &awselasticache.CreateCacheClusterInput{CacheClusterId: aws.String("one"),
 		CacheNodeType: aws.String("cache.t4g.small"), Engine: aws.String("redis"), NumCacheNodes: aws.Int32(1)})

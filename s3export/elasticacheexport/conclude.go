@@ -31,7 +31,8 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 			"the files that begin with %s- were changed while they were being checked", st.Name))
 		return op, nil
 	}
-	body, err := s.manifest(op, st, found).Encode()
+	m := st.manifest(op, found)
+	body, err := m.Encode()
 	if err != nil {
 		op.Fail(err)
 		return op, nil
@@ -45,10 +46,12 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 		v := s3Table.Classify(err)
 		e := v.Error(Kind, "PutObject", op.Ref, err)
 		switch {
-		case v.Code == backup.ErrConflict:
+		case v.Code == backup.ErrConflict && v.AWSCode != "": // an error of the fence has no code of AWS's
 			// Perhaps it is ours, from an answer that was lost.
-		case v.Class == awscall.Permanent:
-			return s.stop(op, e)
+		case v.Class == awscall.Permanent && v.Code != backup.ErrDenied:
+			// What S3 refuses for good, also for a reason that nobody knows, ends the work; rights can come back.
+			op.Fail(e)
+			return op, nil
 		default:
 			return op, e
 		}
@@ -57,23 +60,40 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 	if err != nil {
 		return s.stop(op, err)
 	}
-	if !bytes.Equal(got, body) {
+	if !describes(got, m) {
 		op.Fail(failure(op, "PutObject", backup.ErrConflict, "choose another Spec.Name, or leave it empty", "the manifest %s was written by somebody else", key))
 		return op, nil
 	}
-	op.AddPoint(backup.Ref{Type: TypeExport, Account: op.Ref.Account, Region: op.Ref.Region, ID: st.Bucket + "/" + key})
-	op.Made = nil // the point stands for the files
-	op.Succeed()
+	s.succeed(&op, st)
 	return op, nil
 }
 
+// describes reports whether the bytes are the manifest m, but for the time at which the export was found whole: another run of the same
+// Operation found that at another moment.
+func describes(data []byte, m s3export.Manifest) bool {
+	got, err := s3export.ParseManifest(data)
+	if err != nil {
+		return false
+	}
+	m.Exported = got.Exported
+	a, err := m.Encode()
+	if err != nil {
+		return false
+	}
+	b, err := got.Encode()
+	return err == nil && bytes.Equal(a, b)
+}
+
 // manifest describes the export.
-func (s *Strategy) manifest(op backup.Operation, st state, found []file) s3export.Manifest {
+func (st state) manifest(op backup.Operation, found []file) s3export.Manifest {
 	m := s3export.Manifest{
 		Version: s3export.ManifestVersion, Operation: op.ID, Name: st.Name, Bucket: st.Bucket, Account: op.Ref.Account, Region: op.Ref.Region,
 		Source: st.point(op.Ref), Of: st.Source, Engine: st.Engine, EngineVersion: st.Version, ClusterMode: st.Cluster,
 		// The beginning of the stage, and not of the attempt: written again, the manifest is the same.
 		Taken: st.Taken, Exported: op.Since,
+	}
+	if m.Exported.Before(m.Taken) {
+		m.Exported = m.Taken // the one time is of this machine's clock, the other of AWS's
 	}
 	for i, x := range st.Shards {
 		m.Shards = append(m.Shards, s3export.Shard{ID: x.ID, Key: found[i].key, Slots: s3export.Slots(x.Slots), Size: x.Size, SHA256: hex.EncodeToString(x.SHA),

@@ -24,20 +24,26 @@ const (
 )
 
 // everywhere makes a Strategy that serves all accounts and Regions of a world.
-func everywhere(w *awssim.World) *elasticacheexport.Strategy {
+func everywhere(w *awssim.World, optFns ...func(*elasticacheexport.Settings)) *elasticacheexport.Strategy {
 	return elasticacheexport.New(func(_ context.Context, account, region string) (elasticacheexport.Clients, error) {
 		cfg := w.Config(account, region)
 		return elasticacheexport.Clients{ElastiCache: awselasticache.NewFromConfig(cfg), S3: awss3.NewFromConfig(cfg)}, nil
-	})
+	}, optFns...)
+}
+
+// farOne makes the destination bucket.
+func (b *bed) farOne() {
+	b.Helper()
+	_, err := awss3.NewFromConfig(b.world.Config(account, farRegion)).CreateBucket(b.Context(), &awss3.CreateBucketInput{Bucket: aws.String(farBucket),
+		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: farRegion}})
+	b.ok(err)
 }
 
 // far makes the destination bucket and a finished export of three shards.
 func (b *bed) far() (export backup.Ref) {
 	b.Helper()
 	b.bucket(bucket, all...)
-	_, err := awss3.NewFromConfig(b.world.Config(account, farRegion)).CreateBucket(b.Context(), &awss3.CreateBucketInput{Bucket: aws.String(farBucket),
-		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: farRegion}})
-	b.ok(err)
+	b.farOne()
 	op := b.run(b.start("sharded", "nightly"))
 	b.ok(op.Err())
 	b.s = everywhere(b.world)

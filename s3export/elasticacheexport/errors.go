@@ -9,6 +9,7 @@ import (
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/internal/awscall"
+	"github.com/snapwarden/snapwarden/policy"
 )
 
 // message is one row of what CopySnapshot says where an export is refused. AWS tells these apart by words only, and documents no code.
@@ -18,44 +19,67 @@ type message struct {
 	id   string
 	code backup.Code
 	hint string
+	// grant is the other way to mend it, where the bucket's ACL has an effect.
+	grant string
 }
+
+// remedy is the hint for a bucket in a Region, with the other way if the bucket's ACL has an effect.
+func (m message) remedy(region string, acls bool) string {
+	hint := m.hint
+	if service, err := policy.ElastiCacheSnapshotPrincipal(region); err == nil {
+		hint = strings.ReplaceAll(hint, "{service}", service)
+	}
+	if acls {
+		hint += m.grant
+	}
+	return hint
+}
+
+// ofGrant tells that a row is about what ElastiCache may do with the bucket.
+func (m message) ofGrant() bool { return m.grant != "" }
+
+// of gives a finding's id.
+func of(id string) string { return Kind + "." + id }
+
+// idKeyTaken is the finding that a key of the export is taken.
+const idKeyTaken = "elasticacheexport.key-taken"
 
 // messages are in the order in which they are tried.
 var messages = [...]message{
 	{"granted READ_ACP permissions", "elasticacheexport.grant-read-acp", backup.ErrDenied,
-		"ElastiCache may not look at the bucket's ACL: allow s3:GetBucketAcl on the bucket to <region>.elasticache-snapshot.amazonaws.com in the bucket policy (policy.ExportStatement), or grant READ_ACP to its canonical id (in the console: view permissions)"},
+		"ElastiCache may not look at the bucket's ACL: allow s3:GetBucketAcl on the bucket to {service} in the bucket policy (policy.ExportStatement)", ", or grant READ_ACP to its canonical id (in the console: view permissions)"},
 	{"granted READ permissions", "elasticacheexport.grant-read", backup.ErrDenied,
-		"ElastiCache may not list or read the bucket: allow s3:ListBucket on the bucket and s3:GetObject on its objects to <region>.elasticache-snapshot.amazonaws.com in the bucket policy (policy.ExportStatement), or grant READ to its canonical id (in the console: list and read)"},
+		"ElastiCache may not list or read the bucket: allow s3:ListBucket on the bucket and s3:GetObject on its objects to {service} in the bucket policy (policy.ExportStatement)", ", or grant READ to its canonical id (in the console: list and read)"},
 	{"granted WRITE permissions", "elasticacheexport.grant-write", backup.ErrDenied,
-		"ElastiCache may not write to the bucket: allow s3:PutObject on its objects to <region>.elasticache-snapshot.amazonaws.com in the bucket policy (policy.ExportStatement), or grant WRITE to its canonical id (in the console: upload and delete)"},
+		"ElastiCache may not write to the bucket: allow s3:PutObject on its objects to {service} in the bucket policy (policy.ExportStatement)", ", or grant WRITE to its canonical id (in the console: upload and delete)"},
 	{"unable to validate the authenticated user", "elasticacheexport.caller-list-all", backup.ErrDenied,
-		"the caller's own policy must allow s3:ListAllMyBuckets on arn:aws:s3:::* ; limiting it to one bucket is what causes this"},
+		"the caller's own policy must allow s3:ListAllMyBuckets on arn:aws:s3:::* ; limiting it to one bucket is what causes this", ""},
 	{"does not have sufficient permissions", "elasticacheexport.caller-rights", backup.ErrDenied,
-		"the caller's own policy must allow elasticache:CopySnapshot, s3:GetBucketLocation and s3:ListBucket on the bucket, s3:PutObject, s3:GetObject and s3:DeleteObject on its objects, and s3:ListAllMyBuckets on arn:aws:s3:::*"},
+		"the caller's own policy must allow elasticache:CopySnapshot, s3:GetBucketLocation and s3:ListBucket on the bucket, s3:PutObject, s3:GetObject and s3:DeleteObject on its objects, and s3:ListAllMyBuckets on arn:aws:s3:::*", ""},
 	{"outside of the region", "elasticacheexport.bucket-region", backup.ErrInvalid,
-		"export to a bucket in the snapshot's own Region, and copy the files from there"},
+		"export to a bucket in the snapshot's own Region, and copy the files from there", ""},
 	{"is not owned by", "elasticacheexport.bucket-owner", backup.ErrDenied,
-		"export to a bucket of the account that the snapshot belongs to, and copy the files from there"},
-	{"already contains an object", "elasticacheexport.key-taken", backup.ErrConflict,
-		"an export never overwrites: choose another Spec.Name, or leave it empty"},
+		"export to a bucket of the account that the snapshot belongs to, and copy the files from there", ""},
+	{"already contains an object", idKeyTaken, backup.ErrConflict,
+		"an export never overwrites: choose another Spec.Name, or leave it empty", ""},
 	{"Customer Managed CMK", "elasticacheexport.customer-key", backup.ErrUnsupported,
-		"a snapshot under a customer managed key can not be exported, and no copy brings it back under the default key: back up a cluster that uses the default key"},
+		"a snapshot under a customer managed key can not be exported, and no copy brings it back under the default key: back up a cluster that uses the default key", ""},
 	{"S3 bucket", "elasticacheexport.bucket-missing", backup.ErrNotFound,
-		"create the bucket in the snapshot's Region, with ACLs disabled and public access blocked, and let ElastiCache in by its policy"},
+		"create the bucket in the snapshot's Region, with ACLs disabled and public access blocked, and let ElastiCache in by its policy", ""},
 }
 
-// explain gives the row that an error of CopySnapshot belongs to.
-func explain(err error) (message, bool) {
+// explain gives the row that an error of CopySnapshot belongs to, one without an id if there is none.
+func explain(err error) message {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return message{}, false
+		return message{}
 	}
 	for _, m := range messages {
 		if strings.Contains(api.ErrorMessage(), m.part) && (m.part != "S3 bucket" || strings.Contains(api.ErrorMessage(), "does not exist")) {
-			return m, true
+			return m
 		}
 	}
-	return message{}, false
+	return message{}
 }
 
 func rule(code backup.Code, class awscall.Class, hint string) []awscall.Rule {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/s3export"
@@ -23,29 +24,49 @@ type file struct {
 	at       time.Time
 }
 
-// list gives the objects whose keys begin as this export's do, the manifest among them, in the order of their keys. S3 answers with what is
+// maxPages is how many pages of a list are read for the files of one export, which has half a page of them at most.
+const maxPages = 50
+
+// list gives the objects whose keys are those of this export's files, the manifest among them, in the order of their keys. S3 answers with what is
 // true at that moment. Source: S3 User Guide, "Amazon S3 data consistency model".
+//
+// Others may have any number of keys that begin with the same name and a hyphen. What follows the hyphen of a file is a digit, and S3 gives keys
+// in the order of their bytes, so that the list can begin behind "/", which is the sign before 0, and end at ":", the one after 9. Source: S3
+// API, ListObjectsV2.
 func (s *Strategy) list(ctx context.Context, c Clients, r backup.Ref, st state) ([]file, error) {
 	var files []file
+	one := func(o s3types.Object) file {
+		return file{aws.ToString(o.Key), tag(o.ETag), aws.ToInt64(o.Size), aws.ToTime(o.LastModified)}
+	}
+	prefix := st.Name + "-"
+	pages := awss3.NewListObjectsV2Paginator(c.S3, &awss3.ListObjectsV2Input{Bucket: &st.Bucket, Prefix: &prefix, StartAfter: aws.String(prefix + "/~"), ExpectedBucketOwner: &r.Account})
+	for n, over := 0, false; pages.HasMorePages() && !over; n++ {
+		if n == maxPages {
+			return nil, failure(backup.Operation{Ref: r}, "ListObjectsV2", backup.ErrConflict, "choose another Spec.Name, or leave it empty",
+				"the bucket %s has more objects that begin with %s and a digit than any export makes", st.Bucket, prefix)
+		}
+		p, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, s3Table.Wrap(Kind, "ListObjectsV2", r, err)
+		}
+		for _, o := range p.Contents {
+			if over = aws.ToString(o.Key) >= prefix+":"; over {
+				break
+			}
+			if st.named(aws.ToString(o.Key)) {
+				files = append(files, one(o))
+			}
+		}
+	}
+	// Of the keys that begin as the manifest's does, its own is the first.
 	manifest := s3export.ManifestKey(st.Name)
-	for _, prefix := range []string{st.Name + "-", manifest} {
-		pages := awss3.NewListObjectsV2Paginator(c.S3, &awss3.ListObjectsV2Input{Bucket: &st.Bucket, Prefix: &prefix, ExpectedBucketOwner: &r.Account})
-		for pages.HasMorePages() {
-			p, err := pages.NextPage(ctx)
-			if err != nil {
-				return nil, s3Table.Wrap(Kind, "ListObjectsV2", r, err)
-			}
-			for _, o := range p.Contents {
-				key := aws.ToString(o.Key)
-				if key != manifest && !st.named(key) {
-					continue
-				}
-				files = append(files, file{key, tag(o.ETag), aws.ToInt64(o.Size), aws.ToTime(o.LastModified)})
-			}
-			if len(files) > 10*MaxShards {
-				return nil, failure(backup.Operation{Ref: r}, "ListObjectsV2", backup.ErrConflict, "choose another Spec.Name, or leave it empty",
-					"the bucket %s has more objects that begin with %s- than any export makes", st.Bucket, st.Name)
-			}
+	p, err := c.S3.ListObjectsV2(ctx, &awss3.ListObjectsV2Input{Bucket: &st.Bucket, Prefix: &manifest, MaxKeys: aws.Int32(1), ExpectedBucketOwner: &r.Account})
+	if err != nil {
+		return nil, s3Table.Wrap(Kind, "ListObjectsV2", r, err)
+	}
+	for _, o := range p.Contents {
+		if aws.ToString(o.Key) == manifest {
+			files = append(files, one(o))
 		}
 	}
 	return files, nil
@@ -90,62 +111,3 @@ func digest(files []file) string {
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
-
-// wait looks until the export has ended: the snapshot is not being copied, and all files are there and were the same at the look before.
-func (s *Strategy) wait(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
-	x, err := s.snapshot(ctx, c, st.point(op.Ref))
-	if err != nil {
-		return op, err
-	}
-	// A snapshot that was deleted meanwhile does not undo its export: the files decide.
-	if x != nil && word(x.SnapshotStatus) == statusCopying {
-		st.Copying, st.Lost, st.Seen = true, time.Time{}, ""
-		s.poll(&op)
-		return op, op.SetState(st)
-	}
-	files, err := s.list(ctx, c, op.Ref, st)
-	if err != nil {
-		return s.stop(op, err)
-	}
-	found, missing := st.match(files)
-	for _, f := range found {
-		if f.at.Before(op.Started.Add(-clockSkew)) {
-			op.Fail(failure(op, "export", backup.ErrConflict, "choose another Spec.Name, or leave it empty", "the object %s is older than this export", f.key))
-			return op, nil
-		}
-		if f.size == 0 {
-			missing = append(missing, f.key)
-		}
-	}
-	if len(missing) > 0 {
-		st.Seen = ""
-		// That AWS shows an export by the status of its source is not documented. If it was never seen, files that are missing are no
-		// sign of an end: they are waited for until the deadline.
-		if !s.lost(&st.Lost) || !st.Copying {
-			s.poll(&op)
-			return op, op.SetState(st)
-		}
-		code, what := backup.ErrPartial, fmt.Sprintf("lacks %d of %d files", len(missing), len(st.Shards))
-		if len(missing) == len(st.Shards) {
-			code, what = backup.ErrFailed, "wrote no file"
-		}
-		op.Fail(failure(op, "export", code, "look at the cluster's events, delete what is listed in Made, and export again with another token",
-			"the export ended and %s: %s", what, strings.Join(missing[:min(3, len(missing))], ", ")))
-		return op, nil
-	}
-	if len(files) > len(found) {
-		op.Fail(failure(op, "export", backup.ErrConflict, "look at what else is in the bucket under this name", "there are %d files where the snapshot has %d shards", len(files), len(found)))
-		return op, nil
-	}
-	st.Lost = time.Time{}
-	if d := digest(found); d != st.Seen {
-		st.Seen = d
-		s.poll(&op)
-		return op, op.SetState(st)
-	}
-	op.To(stageVerify, "")
-	return op, op.SetState(st)
-}
-
-// clockSkew is how far the clocks of this machine and of AWS may be apart.
-const clockSkew = 10 * time.Minute

@@ -3,6 +3,7 @@ package elasticacheexport
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +24,17 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 	if err := op.Check(Kind); err != nil {
 		return nil, err
 	}
+	found, err := s.preflight(ctx, op)
+	if has(err, "OptInRequired", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId") {
+		// A Region that is not enabled does not know the account's credentials. Source: Account management guide, "Enable or disable AWS Regions".
+		return []backup.Finding{{ID: of("region-disabled"), Severity: backup.SeverityError, Ref: op.Ref,
+			Message: "AWS does not know the caller in " + op.Ref.Region + ": the Region is not enabled for account " + op.Ref.Account + ", or the credentials are not of it",
+			Remedy:  "enable the Region for the account, or check the credentials"}}, nil
+	}
+	return found, err
+}
+
+func (s *Strategy) preflight(ctx context.Context, op backup.Operation) ([]backup.Finding, error) {
 	switch op.Action {
 	case ActionPrepare:
 		return s.preflightPrepare(ctx, op)
@@ -51,17 +63,33 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 	}
 	found = append(found, b.findings(op.Ref, st.Bucket)...)
 	if b.wrong == nil {
-		files, err := s.list(ctx, c, op.Ref, st)
+		f, err := s.preflightFiles(ctx, c, op, st)
 		if err != nil {
 			return nil, err
 		}
-		if len(files) > 0 {
-			found = append(found, backup.Finding{ID: "elasticacheexport.key-taken", Severity: backup.SeverityError, Ref: bucketRef(op.Ref, st.Bucket),
-				Message: fmt.Sprintf("%d objects are there that begin with %s-, the first is %s", len(files), st.Name, files[0].key),
-				Remedy:  "an export never overwrites: choose another Spec.Name, or leave it empty"})
-		}
+		found = append(found, f...)
 	}
 	return sorted(found), nil
+}
+
+// preflightFiles says what is there under the export's name.
+func (s *Strategy) preflightFiles(ctx context.Context, c Clients, op backup.Operation, st state) ([]backup.Finding, error) {
+	files, err := s.list(ctx, c, op.Ref, st)
+	switch {
+	case errors.Is(err, backup.ErrConflict):
+		return []backup.Finding{{ID: idKeyTaken, Severity: backup.SeverityError, Ref: bucketRef(op.Ref, st.Bucket), Message: cause(err).Error(), Remedy: hintTaken}}, nil
+	case err != nil || len(files) == 0:
+		return nil, err
+	}
+	_, ours, err := s.ours(ctx, c, op, st, files)
+	if err != nil {
+		return nil, err
+	}
+	if ours || st.Own && st.named(files[len(files)-1].key) {
+		return []backup.Finding{{ID: "elasticacheexport.begun", Severity: backup.SeverityInfo, Ref: bucketRef(op.Ref, st.Bucket),
+			Message: fmt.Sprintf("%d objects of this very export are there, from an earlier run of it", len(files)), Remedy: "nothing: it is carried on"}}, nil
+	}
+	return []backup.Finding{st.taken(op.Ref, files)}, nil
 }
 
 // sorted puts the worst first.
@@ -92,11 +120,7 @@ func (s *Strategy) preflightPoint(ctx context.Context, c Clients, r backup.Ref) 
 		say("snapshot-state", backup.SeverityWarning, "the snapshot is "+status, "the export waits until it is available")
 	}
 	if err := exportable(r, x); err != nil {
-		id := "engine"
-		if strings.Contains(err.Error(), "tiering") {
-			id = "data-tiering"
-		}
-		say(id, backup.SeverityError, err.Error(), backup.HintOf(err))
+		found = append(found, unexportable(r, x, err))
 	}
 	if key := aws.ToString(x.KmsKeyId); key != "" {
 		say("under-customer-key", backup.SeverityWarning, "the snapshot is under the key "+key+", and ElastiCache may refuse to export it",
@@ -165,8 +189,8 @@ func (b box) findings(r backup.Ref, name string) (found []backup.Finding) {
 		})
 		hint := ""
 		for _, m := range messages {
-			if m.id == "elasticacheexport."+need.id {
-				hint = m.hint
+			if m.id == of(need.id) {
+				hint = m.remedy(r.Region, b.acls)
 			}
 		}
 		switch {

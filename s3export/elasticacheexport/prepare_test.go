@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
@@ -273,6 +274,61 @@ func TestPreflightFindings(t *testing.T) {
 		}
 		if ids := b.found(b.live(elasticache.ReplicationGroup(account, region, "three"))); len(ids) != 0 {
 			b.Error(ids)
+		}
+	})
+}
+
+// TestPreflightOfSources reads snapshots that can not be exported, or not yet.
+func TestPreflightOfSources(t *testing.T) {
+	for status, want := range map[string]backup.Severity{"creating": backup.SeverityWarning, "a-new-word": backup.SeverityWarning, "failed": backup.SeverityError, "deleting": backup.SeverityError} {
+		bubble(t, func(b *bed) {
+			b.bucket(bucket, all...)
+			b.ok(b.cache.Hold(b.world, account, region, "plain", status, time.Hour))
+			found, err := b.s.Preflight(b.Context(), b.start("plain", ""))
+			b.ok(err)
+			if len(found) != 1 || found[0].ID != "elasticacheexport.snapshot-state" || found[0].Severity != want {
+				b.Errorf("%s: %+v", status, found)
+			}
+		})
+	}
+	for id, edit := range map[string]func(*ectypes.Snapshot){
+		"data-tiering":       func(x *ectypes.Snapshot) { x.DataTiering = ectypes.DataTieringStatusEnabled },
+		"engine":             func(x *ectypes.Snapshot) { x.Engine = aws.String("memcached") },
+		"under-customer-key": func(x *ectypes.Snapshot) { x.KmsKeyId = aws.String("key") },
+	} {
+		bubble(t, func(b *bed) {
+			b.bucket(bucket, all...)
+			b.hook(described(edit))
+			if d := cmp.Diff([]string{id}, b.found(b.start("plain", ""))); d != "" {
+				b.Error(d)
+			}
+		})
+	}
+}
+
+// TestPreflightOfOthers reads what preparing a bucket and copying an export would act on.
+func TestPreflightOfOthers(t *testing.T) {
+	bubble(t, func(b *bed) {
+		op, err := b.s.StartPrepare(b.Context(), elasticacheexport.Bucket(account, region, bucket), backup.Spec{Token: "t"})
+		b.ok(err)
+		if d := cmp.Diff([]string{"bucket-missing"}, b.found(op)); d != "" {
+			b.Error(d)
+		}
+		export := b.far()
+		missing := backup.Ref{Type: elasticacheexport.TypeExport, Account: account, Region: region, ID: bucket + "/nothing.manifest.json"}
+		for name, c := range map[string]struct {
+			point  backup.Ref
+			bucket string
+			want   []string
+		}{
+			"all is well": {export, farBucket, nil}, "no export": {missing, farBucket, []string{"no-manifest"}},
+			"no bucket": {export, "my-nowhere", []string{"bucket-missing"}}, "neither": {missing, "my-nowhere", []string{"no-manifest", "bucket-missing"}},
+		} {
+			op, err := b.s.StartCopy(b.Context(), c.point, backup.Destination{Region: farRegion}, backup.Spec{Token: "t", Options: elasticacheexport.CopyOptions{Bucket: c.bucket}})
+			b.ok(err)
+			if d := cmp.Diff(c.want, b.found(op)); d != "" {
+				b.Errorf("%s: %s", name, d)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
@@ -15,15 +16,16 @@ import (
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/elasticache"
 	"github.com/snapwarden/snapwarden/internal/sweep"
+	"github.com/snapwarden/snapwarden/policy"
 	"github.com/snapwarden/snapwarden/s3export"
 	"github.com/snapwarden/snapwarden/s3export/elasticacheexport"
 )
 
 // caches makes a Strategy that restores in all Regions.
-func (b *bed) caches() *elasticache.Strategy {
+func (b *bed) caches(optFns ...func(*elasticache.Options)) *elasticache.Strategy {
 	return elasticache.New(func(_ context.Context, account, region string) (*awselasticache.Client, error) {
 		return awselasticache.NewFromConfig(b.world.Config(account, region)), nil
-	})
+	}, optFns...)
 }
 
 // copied makes an export of the given snapshot, and copies it to the far Region, whose bucket lets ElastiCache read.
@@ -169,12 +171,25 @@ func TestStartSeedRefuses(t *testing.T) {
 }
 
 // seedFlow seeds a group of three shards in another Region.
-func seedFlow() sweep.Workflow {
+func seedFlow(objects map[string][]byte) sweep.Workflow {
 	return sweep.Workflow{Name: "seed", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
-		b := newBed(t.(*testing.T))
-		point, m := b.copied("sharded", true)
+		b := bareBed(t.(*testing.T))
+		b.farOne()
+		st, err := policy.SeedStatement(farBucket, farRegion)
+		b.ok(err)
+		doc, _, err := policy.Document{}.Merge(st)
+		b.ok(err)
+		text, err := doc.Encode(policy.MaxBucketPolicy)
+		b.ok(err)
+		_, err = awss3.NewFromConfig(b.world.Config(account, farRegion)).PutBucketPolicy(b.Context(), &awss3.PutBucketPolicyInput{Bucket: aws.String(farBucket), Policy: &text})
+		b.ok(err)
+		point := b.put(farRegion, farBucket, objects)
+		m, err := s3export.ParseManifest(objects["nightly.manifest.json"])
+		b.ok(err)
 		return sweep.Subject{World: b.world, Account: account, Region: farRegion, MayFail: true,
-			Strategy: func(aws.Config) backup.Strategy { return b.caches() },
+			Strategy: func(aws.Config) backup.Strategy {
+				return b.caches(func(o *elasticache.Options) { o.PollMin, o.PollMax = 20*time.Second, time.Minute })
+			},
 			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
 				return s.(*elasticache.Strategy).StartSeed(ctx, point, m, backup.Spec{Token: "once",
 					Options: elasticache.RestoreOptions{ID: "new", SecurityGroups: []string{"sg-1"}, NodeType: "cache.r7g.large"}})

@@ -44,7 +44,7 @@ func TestLargestOperation(t *testing.T) {
 			t.Fatal(err)
 		}
 		st.Taken, st.Lost, st.Seen, st.At, st.Offset, st.ETag = time.Now(), time.Now(), strings.Repeat("f", 16), MaxShards-1, math.MaxInt64, strings.Repeat("e", 40)
-		st.Format, st.RDB = "VALKEY", 80
+		st.Format, st.RDB, st.Defect = "VALKEY", 80, strings.Repeat("d", 16)
 		for i := range st.Shards {
 			st.Shards[i].Size, st.Shards[i].SHA, st.Shards[i].Off = 1<<40, make([]byte, 32), true
 		}

@@ -15,7 +15,11 @@
 //
 // ElastiCache says neither when an export has ended nor how it went. It is taken as ended when the snapshot is no longer being copied and
 // every expected object is there, unchanged, at two looks. Then each object is read once, from S3, and checked: the header, the CRC-64 that
-// Redis and Valkey write, and a SHA-256 that goes into the manifest.
+// Redis and Valkey write, and a SHA-256 that goes into the manifest. A read that ends in an error proves nothing and is taken again, and a file is
+// called damaged only if two whole reads find the same.
+//
+// AWS is told the name of the snapshot and nothing else. So what the snapshot is, its time, engine, shards and slots, is noted at the first look,
+// and looked at again just before the call and until the files are there: another snapshot of the same name ends the work in ErrConflict.
 //
 // Source: ElastiCache User Guide, "Exporting a backup"; ElastiCache API, CopySnapshot.
 package elasticacheexport
@@ -77,7 +81,8 @@ type Settings struct {
 	Park time.Duration
 	// Concurrency is how many parts of files are copied at a time, over all copies of this Strategy; 0 means objectcopy.DefaultConcurrency.
 	Concurrency int
-	// Reading is how long one Step reads a file before the next Step carries on; 0 means 40 seconds, which is also the most.
+	// Reading is how long one Step reads a file before the next Step carries on; 0 means 40 seconds, which is also the most. A Step that has
+	// less time stops 5 seconds before its end.
 	Reading time.Duration
 }
 
@@ -216,8 +221,8 @@ func (s *Strategy) Start(ctx context.Context, r backup.Ref, spec backup.Spec) (b
 		if err != nil {
 			return backup.Operation{}, err
 		}
+		inner.Tags = nil // the outer Operation keeps them
 		op.Stage, st.Inner = stageBackup, &inner
-		op.Tags = nil // they are the inner Operation's
 		nested.Arm(&op, inner)
 	}
 	return op, op.SetState(st)
@@ -330,6 +335,8 @@ type state struct {
 	Offset int64  `json:"of,omitempty"`
 	ETag   string `json:"et,omitempty"`
 	Sums   []byte `json:"su,omitempty"`
+	// Defect tells what a first whole read of the file found wrong.
+	Defect string `json:"d,omitempty"`
 }
 
 // shard is one file. Size and the rest are there once it was read.

@@ -1,6 +1,7 @@
 package elasticacheexport_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/backup/awssim"
@@ -18,7 +20,39 @@ import (
 	"github.com/snapwarden/snapwarden/s3export/elasticacheexport"
 )
 
-func newStrategy(cfg aws.Config) backup.Strategy { return elasticacheexport.NewFromConfig(cfg) }
+// ready is a finished export of three shards, made once for the sweeps that begin with one: the objects of its bucket by their keys.
+func ready(t *testing.T) map[string][]byte {
+	t.Helper()
+	objects := map[string][]byte{}
+	bubble(t, func(b *bed) {
+		b.far()
+		for _, key := range b.keys() {
+			objects[key] = b.store.Content(b.world, region, bucket, key)
+		}
+	})
+	return objects
+}
+
+// put places the objects of an export in a bucket as ElastiCache and this library wrote them, and gives the export.
+func (b *bed) put(region, bucket string, objects map[string][]byte) (export backup.Ref) {
+	b.Helper()
+	const manifest = "nightly.manifest.json"
+	b.world.Do(account, region, func(r *awssim.Request) {
+		for key, data := range objects {
+			if key != manifest {
+				b.ok(b.store.ServicePut(r, bucket, key, data, r.Now))
+			}
+		}
+	})
+	_, err := awss3.NewFromConfig(b.world.Config(account, region)).PutObject(b.Context(), &awss3.PutObjectInput{Bucket: &bucket, Key: aws.String(manifest), Body: bytes.NewReader(objects[manifest])})
+	b.ok(err)
+	return backup.Ref{Type: elasticacheexport.TypeExport, Account: account, Region: region, ID: bucket + "/" + manifest}
+}
+
+// seldom has a sweep look less often than is usual: what a fault can hit is the first and the last call of each kind, and not the many between.
+func seldom(s *elasticacheexport.Settings) { s.PollMin, s.PollMax = time.Minute, 2*time.Minute }
+
+func newStrategy(cfg aws.Config) backup.Strategy { return elasticacheexport.NewFromConfig(cfg, seldom) }
 
 func exportFlow(name string, r backup.Ref, shards int) sweep.Workflow {
 	return sweep.Workflow{Name: name, Setup: func(t testing.TB, _ context.Context) sweep.Subject {
@@ -81,7 +115,7 @@ func exportFlow(name string, r backup.Ref, shards int) sweep.Workflow {
 // prepareFlow makes a bucket ready. Whatever goes wrong, what others wrote stays, and a new bucket is never open.
 func prepareFlow() sweep.Workflow {
 	return sweep.Workflow{Name: "prepare", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
-		b := newBed(t.(*testing.T))
+		b := bareBed(t.(*testing.T))
 		return sweep.Subject{World: b.world, Account: account, Region: region, Strategy: newStrategy, MayFail: true,
 			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
 				return s.(*elasticacheexport.Strategy).StartPrepare(ctx, elasticacheexport.Bucket(account, region, bucket), backup.Spec{Token: "once", Options: elasticacheexport.PrepareOptions{Create: true, Seed: true}})
@@ -119,12 +153,14 @@ func prepareFlow() sweep.Workflow {
 }
 
 // copyFlow copies an export of three shards to another Region.
-func copyFlow() sweep.Workflow {
+func copyFlow(objects map[string][]byte) sweep.Workflow {
 	return sweep.Workflow{Name: "copy-export", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
-		b := newBed(t.(*testing.T))
-		export := b.far()
+		b := bareBed(t.(*testing.T))
+		b.bucket(bucket)
+		b.farOne()
+		export := b.put(region, bucket, objects)
 		return sweep.Subject{World: b.world, Account: account, Region: region, MayFail: true,
-			Strategy: func(aws.Config) backup.Strategy { return everywhere(b.world) },
+			Strategy: func(aws.Config) backup.Strategy { return everywhere(b.world, seldom) },
 			Start: func(ctx context.Context, s backup.Strategy) (backup.Operation, error) {
 				return s.(*elasticacheexport.Strategy).StartCopy(ctx, export, backup.Destination{Region: farRegion}, backup.Spec{Token: "once", Options: elasticacheexport.CopyOptions{Bucket: farBucket}})
 			},
@@ -157,13 +193,14 @@ func copyFlow() sweep.Workflow {
 }
 
 func TestSweepSingles(t *testing.T) {
+	objects := ready(t)
 	for _, w := range []sweep.Workflow{
 		exportFlow("export-cluster", elasticache.Snapshot(account, region, "plain"), 1),
 		exportFlow("export-group", elasticache.Snapshot(account, region, "sharded"), 3),
 		exportFlow("export-live", elasticache.ReplicationGroup(account, region, "three"), 3),
 		prepareFlow(),
-		copyFlow(),
-		seedFlow(),
+		copyFlow(objects),
+		seedFlow(objects),
 	} {
 		t.Run(w.Name, func(t *testing.T) {
 			t.Parallel() // each run is in a bubble of its own

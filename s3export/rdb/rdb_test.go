@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/iotest"
 
@@ -341,4 +342,20 @@ func FuzzCheck(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A Checker is small: the table of the polynomial is there once, for all.
+func TestCheckerIsSmall(t *testing.T) {
+	const n = 1000
+	kept := make([]*rdb.Checker, n)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range kept {
+		kept[i] = rdb.NewChecker()
+	}
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(kept)
+	if size := (after.TotalAlloc - before.TotalAlloc) / n; size > 1024 {
+		t.Errorf("%d bytes each", size)
+	}
 }

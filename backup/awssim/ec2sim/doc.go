@@ -35,6 +35,28 @@
 //     Guide, "Delete an Amazon EBS snapshot". That a second delete of it succeeds: UNVERIFIED.
 //   - DeleteSnapshot of a registered image's snapshot is refused with InvalidSnapshot.InUse. Source: as before. One that carries the tag
 //     aws:backup:source-resource is refused with InvalidParameterValue, as users report it; AWS documents only that it is refused.
+//   - CopySnapshot is called in the destination and takes no client token. A copy has tags of its own only, a volume id that means nothing, and
+//     a StartTime of its own; the key of the destination is its account's own for EBS unless another is named. Keys are looked at
+//     later: the copy ends in error with a StateMessage. More than 20 copies in progress in a destination Region: ResourceLimitExceeded. Source:
+//     EC2 API, CopySnapshot; EBS User Guide, "Copy an Amazon EBS snapshot". A source that is not completed is refused with IncorrectState, a
+//     key without encryption with InvalidParameterDependency: UNVERIFIED. A copy takes five minutes in the median, sigma 0.8: assumed.
+//     Deleting a copy in progress takes effect when it ends, as for other snapshots: UNVERIFIED.
+//   - A copy is full unless the Region has a snapshot of the same volume under the same key: a copy, or, in the Region of the volume, any.
+//     Source: EBS User Guide, as before. SnapshotInfo tells; no call does.
+//   - ModifySnapshotTier takes a completed snapshot of the account's own in the standard tier that no image uses; RestoreSnapshotTier brings it back, for
+//     1 to 180 days or for good. 25 archivals and 5 restores are in progress at a time, and a volume has 25 archived snapshots. What is
+//     archived makes no volume and no copy. Source: EBS User Guide, "Considerations and limitations for archiving Amazon EBS snapshots", "Restore
+//     an archived Amazon EBS snapshot". A restore takes up to 72 hours; medians of 2 and 8 hours are assumed. The codes IncorrectState,
+//     UnsupportedOperation, ResourceLimitExceeded and SnapshotLimitExceeded for what is refused: UNVERIFIED. DescribeSnapshotTierStatus lists only
+//     what was ever archived: UNVERIFIED. What an archived snapshot costs is not simulated.
+//   - LockSnapshot locks a pending or completed snapshot for 1 to 36,500 days or until a date, in governance mode, or in compliance mode with a
+//     cooling-off period of 1 to 72 hours or none; after that it can only be made longer. A locked snapshot is not deleted; one that fails loses its
+//     lock. Source: EC2 API, LockSnapshot; EBS User Guide, "Considerations for Amazon EBS snapshot lock". The codes OperationNotPermitted and
+//     IncorrectState, and that DescribeLockedSnapshots leaves out what never was locked: UNVERIFIED.
+//   - Fast restores are enabling, optimizing for an hour for a TiB, enabled, disabling for a minute, disabled; 5 snapshots of a Region have them. A
+//     snapshot with them is not deleted: as users report it; the code InvalidSnapshot.InUse is UNVERIFIED.
+//   - EC2.SetRecycleBin stands in for the rules of the service rbin: what is deleted is listed by ListSnapshotsInRecycleBin for so long. It can not be
+//     restored from there here.
 //
 // Volumes and instances
 //   - CreateVolume honours its client token: the same parameters give the same volume, others IdempotentParameterMismatch. Source: EC2 API,
@@ -62,5 +84,5 @@
 //     own. Throttled calls get RequestLimitExceeded with status 503.
 //   - Parameters and filters that AWS has and the simulation has not fail with an error that names them.
 //
-// Copies, sharing by call, locks, tiers, fast restores, the recycle bin and the block-level calls are not simulated.
+// Sharing by call, restores from the Recycle Bin and the block-level calls are not simulated.
 package ec2sim

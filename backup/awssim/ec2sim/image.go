@@ -12,15 +12,46 @@ import (
 	"github.com/snapwarden/snapwarden/backup/awssim"
 )
 
-// image is a registered AMI. It is there so that snapshots can be in use; instances are not made of it.
+// image is an AMI. Instances are not made of it.
 type image struct {
 	resource
-	name, description string
-	mappings          []mapping
+	name, description, root string
+	mappings                []mapping
+	// instance is what CreateImage made it of, from and fromRegion what CopyImage made it of; empty for none.
+	instance, from, fromRegion string
+	// ready is the instant at which it is available or, with a reason, failed.
+	ready  time.Time
+	failed string
+	// rebooted tells that the instance was rebooted for it.
+	rebooted bool
+	// disabled and enabled are the newest instants of these calls, deprecation is the time that was set; zero for none.
+	disabled, enabled, deprecation time.Time
+	protected                      bool
 }
 
 // mapping is a device of an image with its snapshot.
-type mapping struct{ device, snapshot string }
+type mapping struct {
+	device, snapshot string
+	size             int32
+	encrypted        bool
+}
+
+func (m *image) state(now time.Time) ec2types.ImageState {
+	switch {
+	case now.Before(m.ready):
+		return ec2types.ImageStatePending
+	case m.failed != "":
+		return ec2types.ImageStateFailed
+	case m.off(now):
+		return ec2types.ImageStateDisabled
+	}
+	return ec2types.ImageStateAvailable
+}
+
+// off reports whether the image is disabled at an instant.
+func (m *image) off(now time.Time) bool {
+	return !m.disabled.IsZero() && !now.Before(m.disabled) && (m.enabled.Before(m.disabled) || now.Before(m.enabled))
+}
 
 // usesSnapshot is the index of images by their snapshots.
 const usesSnapshot = "block-device-mapping.snapshot-id"
@@ -29,21 +60,16 @@ func (s *EC2) registerImage(r *awssim.Request, in *awsec2.RegisterImageInput) (*
 	if aws.ToBool(in.DryRun) {
 		return nil, dryRun()
 	}
-	name := aws.ToString(in.Name)
-	if len(name) < 3 || len(name) > 128 {
-		return nil, awssim.Fail("InvalidAMIName.Malformed", "AMI names must be between 3 and 128 characters long")
-	}
 	tags, err := specified(in.TagSpecifications, ec2types.ResourceTypeImage)
 	if err != nil {
 		return nil, err
 	}
-	g := s.in(r.Region)
-	for _, m := range g.images.index[indexKey{"owner-id", r.Account}] {
-		if m.there(r.Now) && m.name == name {
-			return nil, awssim.Fail("InvalidAMIName.Duplicate", "AMI name %s is already in use by AMI %s", name, m.id)
-		}
+	name, err := s.imageName(r, in.Name)
+	if err != nil {
+		return nil, err
 	}
-	m := &image{name: strings.Clone(name), description: strings.Clone(aws.ToString(in.Description))}
+	g := s.in(r.Region)
+	m := &image{name: name, description: strings.Clone(aws.ToString(in.Description)), root: strings.Clone(aws.ToString(in.RootDeviceName)), ready: r.Now}
 	for _, b := range in.BlockDeviceMappings {
 		if b.Ebs == nil || b.Ebs.SnapshotId == nil {
 			continue
@@ -59,13 +85,9 @@ func (s *EC2) registerImage(r *awssim.Request, in *awsec2.RegisterImageInput) (*
 		if state := p.state(r.Now); state != ec2types.SnapshotStateCompleted {
 			return nil, awssim.Fail("IncorrectState", "Snapshot %s is '%s'", id, state)
 		}
-		m.mappings = append(m.mappings, mapping{strings.Clone(aws.ToString(b.DeviceName)), p.id})
+		m.mappings = append(m.mappings, mapping{strings.Clone(aws.ToString(b.DeviceName)), p.id, p.size, p.encrypted})
 	}
-	m.resource = resource{seq: s.next(), id: r.NewID("ami"), owner: r.Account, made: r.Now, lag: r.Lag(), tags: firstTags(tags[ec2types.ResourceTypeImage])}
-	g.images.add(m)
-	for _, b := range m.mappings {
-		g.images.note(m, usesSnapshot, b.snapshot)
-	}
+	s.enterImage(r, m, tags[ec2types.ResourceTypeImage])
 	return &awsec2.RegisterImageOutput{ImageId: aws.String(m.id)}, nil
 }
 
@@ -84,6 +106,9 @@ func (s *EC2) deregisterImage(r *awssim.Request, in *awsec2.DeregisterImageInput
 	if !ok {
 		return nil, awssim.Fail("InvalidAMIID.Unavailable", "The image ID '%s' is no longer available", id)
 	}
+	if m.protected {
+		return nil, awssim.Fail("OperationNotPermitted", "The image '%s' is protected against deregistration", id)
+	}
 	m.gone = r.Now
 	return &awsec2.DeregisterImageOutput{Return: aws.Bool(true)}, nil
 }
@@ -101,14 +126,16 @@ func (m *image) match(f *filter, now time.Time) bool {
 	case "owner-id":
 		return f.match(m.owner)
 	case "state":
-		return f.match(string(ec2types.ImageStateAvailable))
+		return f.match(string(m.state(now)))
+	case "source-instance-id":
+		return f.match(m.instance)
 	case usesSnapshot:
 		return slices.ContainsFunc(m.mappings, func(b mapping) bool { return f.match(b.snapshot) })
 	}
 	return false
 }
 
-var imageFilters = known{rest: true, names: []string{"image-id", "name", "owner-id", "state", usesSnapshot}}
+var imageFilters = known{rest: true, names: []string{"image-id", "name", "owner-id", "source-instance-id", "state", usesSnapshot}}
 
 func (s *EC2) describeImages(r *awssim.Request, in *awsec2.DescribeImagesInput) (*awsec2.DescribeImagesOutput, error) {
 	switch {
@@ -145,7 +172,7 @@ func (s *EC2) describeImages(r *awssim.Request, in *awsec2.DescribeImagesInput) 
 		from = t.narrow(from, filters, "image-id", usesSnapshot)
 	}
 	page, next := take(r, from, w, func(m *image) bool {
-		if m.owner != r.Account || !m.seen(r) || len(owners) > 0 && !slices.Contains(owners, m.owner) {
+		if m.owner != r.Account || !m.seen(r) || m.state(r.Now) == ec2types.ImageStateDisabled && !aws.ToBool(in.IncludeDisabled) || len(owners) > 0 && !slices.Contains(owners, m.owner) {
 			return false
 		}
 		for n := range filters {
@@ -157,14 +184,7 @@ func (s *EC2) describeImages(r *awssim.Request, in *awsec2.DescribeImagesInput) 
 	})
 	out := &awsec2.DescribeImagesOutput{Images: make([]ec2types.Image, len(page)), NextToken: next}
 	for n, m := range page {
-		o := ec2types.Image{Architecture: ec2types.ArchitectureValuesX8664, CreationDate: aws.String(wireTime(m.made)), Description: aws.String(m.description),
-			ImageId: aws.String(m.id), Name: aws.String(m.name), OwnerId: aws.String(m.owner), Public: aws.Bool(false), State: ec2types.ImageStateAvailable,
-			Tags: outTags(m.tags.at(r.Now))}
-		for _, b := range m.mappings {
-			o.BlockDeviceMappings = append(o.BlockDeviceMappings, ec2types.BlockDeviceMapping{DeviceName: aws.String(b.device),
-				Ebs: &ec2types.EbsBlockDevice{SnapshotId: aws.String(b.snapshot)}})
-		}
-		out.Images[n] = o
+		out.Images[n] = m.out(r.Now)
 	}
 	return out, nil
 }

@@ -17,11 +17,13 @@ type EC2 struct {
 	seq     uint64
 	sets    int
 	tokens  map[tokenKey]tokenUse
+	// archival and unarchival are how long moves between the tiers take in the median.
+	archival, unarchival time.Duration
 }
 
 // Service makes a simulated EC2 with AWS's documented quotas.
 func Service() *EC2 {
-	return &EC2{regions: map[string]*region{}, quotas: DefaultQuotas(), tokens: map[tokenKey]tokenUse{}}
+	return &EC2{regions: map[string]*region{}, quotas: DefaultQuotas(), tokens: map[tokenKey]tokenUse{}, archival: archivalTakes, unarchival: unarchiveTakes}
 }
 
 // Quotas are the limits that are not token buckets. A limit of 0 is no limit.
@@ -34,15 +36,22 @@ type Quotas struct {
 	// ConcurrentPerVolume limits the pending snapshots of one volume; ConcurrentPerHDD is that of volumes of the types st1 and sc1. Beyond
 	// it: ConcurrentSnapshotLimitExceeded.
 	ConcurrentPerVolume, ConcurrentPerHDD int
+	// CopiesPerRegion limits the copies of snapshots that an account has in progress in a destination Region. Beyond it: ResourceLimitExceeded.
+	CopiesPerRegion int
+	// Archivals and Unarchivals limit the snapshots that an account is moving to the archive tier and back in a Region; beyond them:
+	// ResourceLimitExceeded. ArchivedPerVolume limits the archived snapshots of a volume; beyond it: SnapshotLimitExceeded. Both codes are UNVERIFIED.
+	Archivals, Unarchivals, ArchivedPerVolume int
 	// VolumeInterval is the time that must lie between the creations of two snapshots of one volume; World.SetSpeed divides it. Sooner:
 	// SnapshotCreationPerVolumeRateExceeded.
 	VolumeInterval time.Duration
 }
 
-// DefaultQuotas gives AWS's documented defaults: 100,000 snapshots, 5 concurrent ones of a volume (1 for st1 and sc1), 15 seconds between two.
+// DefaultQuotas gives AWS's documented defaults: 100,000 snapshots, 5 concurrent ones of a volume (1 for st1 and sc1), 15 seconds between two, 20
+// copies in progress, 25 archivals and 5 restores from the archive, and 25 archived snapshots of a volume.
 // Source: EBS User Guide, "Amazon EBS quotas"; EC2 API Reference, "Error codes".
 func DefaultQuotas() Quotas {
-	return Quotas{SnapshotsPerRegion: 100_000, ConcurrentPerVolume: 5, ConcurrentPerHDD: 1, VolumeInterval: 15 * time.Second}
+	return Quotas{SnapshotsPerRegion: 100_000, ConcurrentPerVolume: 5, ConcurrentPerHDD: 1, CopiesPerRegion: 20, Archivals: 25, Unarchivals: 5, ArchivedPerVolume: 25,
+		VolumeInterval: 15 * time.Second}
 }
 
 // region is one Region with the resources of all accounts in it. Indexes span accounts because a snapshot may be shared.
@@ -60,6 +69,10 @@ type account struct {
 	live int
 	// pending holds the instants at which pending snapshots end.
 	pending instants
+	// bin is how long what is deleted lies in the Recycle Bin.
+	bin time.Duration
+	// copies holds the instants at which copies to this Region end.
+	copies instants
 }
 
 func (s *EC2) in(name string) *region {
@@ -94,26 +107,44 @@ func (s *EC2) Definition() awssim.Definition {
 	return awssim.Definition{
 		ID: "EC2",
 		Handlers: map[string]awssim.Handler{
-			"RunInstances":              awssim.Write(s.runInstances),
-			"DescribeInstances":         awssim.Read(s.describeInstances),
-			"TerminateInstances":        awssim.Write(s.terminateInstances),
-			"CreateVolume":              awssim.Write(s.createVolume),
-			"AttachVolume":              awssim.Write(s.attachVolume),
-			"DetachVolume":              awssim.Write(s.detachVolume),
-			"DeleteVolume":              awssim.Write(s.deleteVolume),
-			"DescribeVolumes":           awssim.Read(s.describeVolumes),
-			"CreateSnapshot":            awssim.Write(s.createSnapshot),
-			"CreateSnapshots":           awssim.Write(s.createSnapshots),
-			"DescribeSnapshots":         awssim.Read(s.describeSnapshots),
-			"DeleteSnapshot":            awssim.Write(s.deleteSnapshot),
-			"CreateTags":                awssim.Write(s.createTags),
-			"DeleteTags":                awssim.Write(s.deleteTags),
-			"DescribeTags":              awssim.Read(s.describeTags),
-			"RegisterImage":             awssim.Write(s.registerImage),
-			"DeregisterImage":           awssim.Write(s.deregisterImage),
-			"DescribeImages":            awssim.Read(s.describeImages),
-			"DescribeAvailabilityZones": awssim.Read(s.describeAvailabilityZones),
-			"DescribeRegions":           awssim.Read(s.describeRegions),
+			"RunInstances":                         awssim.Write(s.runInstances),
+			"DescribeInstances":                    awssim.Read(s.describeInstances),
+			"TerminateInstances":                   awssim.Write(s.terminateInstances),
+			"CreateVolume":                         awssim.Write(s.createVolume),
+			"AttachVolume":                         awssim.Write(s.attachVolume),
+			"DetachVolume":                         awssim.Write(s.detachVolume),
+			"DeleteVolume":                         awssim.Write(s.deleteVolume),
+			"DescribeVolumes":                      awssim.Read(s.describeVolumes),
+			"CreateSnapshot":                       awssim.Write(s.createSnapshot),
+			"CreateSnapshots":                      awssim.Write(s.createSnapshots),
+			"CopySnapshot":                         awssim.Write(s.copySnapshot),
+			"ModifySnapshotTier":                   awssim.Write(s.modifySnapshotTier),
+			"RestoreSnapshotTier":                  awssim.Write(s.restoreSnapshotTier),
+			"LockSnapshot":                         awssim.Write(s.lockSnapshot),
+			"UnlockSnapshot":                       awssim.Write(s.unlockSnapshot),
+			"DescribeLockedSnapshots":              awssim.Read(s.describeLockedSnapshots),
+			"EnableFastSnapshotRestores":           awssim.Write(s.enableFastSnapshotRestores),
+			"DisableFastSnapshotRestores":          awssim.Write(s.disableFastSnapshotRestores),
+			"DescribeFastSnapshotRestores":         awssim.Read(s.describeFastSnapshotRestores),
+			"ListSnapshotsInRecycleBin":            awssim.Read(s.listSnapshotsInRecycleBin),
+			"DescribeSnapshotTierStatus":           awssim.Read(s.describeSnapshotTierStatus),
+			"DescribeSnapshots":                    awssim.Read(s.describeSnapshots),
+			"DeleteSnapshot":                       awssim.Write(s.deleteSnapshot),
+			"CreateTags":                           awssim.Write(s.createTags),
+			"DeleteTags":                           awssim.Write(s.deleteTags),
+			"DescribeTags":                         awssim.Read(s.describeTags),
+			"RegisterImage":                        awssim.Write(s.registerImage),
+			"CreateImage":                          awssim.Write(s.createImage),
+			"CopyImage":                            awssim.Write(s.copyImage),
+			"DisableImage":                         awssim.Write(s.disableImage),
+			"EnableImage":                          awssim.Write(s.enableImage),
+			"EnableImageDeprecation":               awssim.Write(s.enableImageDeprecation),
+			"EnableImageDeregistrationProtection":  awssim.Write(s.enableImageProtection),
+			"DisableImageDeregistrationProtection": awssim.Write(s.disableImageProtection),
+			"DeregisterImage":                      awssim.Write(s.deregisterImage),
+			"DescribeImages":                       awssim.Read(s.describeImages),
+			"DescribeAvailabilityZones":            awssim.Read(s.describeAvailabilityZones),
+			"DescribeRegions":                      awssim.Read(s.describeRegions),
 		},
 		Bucket:    bucket,
 		Throttled: awssim.Error{Status: http.StatusServiceUnavailable, Code: "RequestLimitExceeded", Message: "Request limit exceeded."},
@@ -127,6 +158,8 @@ func bucket(operation string, input any) awssim.Bucket {
 		return awssim.Bucket{Name: operation, Capacity: 100, Refill: 5}
 	case "CreateTags", "DeleteTags":
 		return awssim.Bucket{Name: operation, Capacity: 100, Refill: 10}
+	case "CopyImage":
+		return awssim.Bucket{Name: operation, Capacity: 100, Refill: 1}
 	case "DescribeRegions", "DescribeAvailabilityZones":
 		return awssim.Bucket{Name: operation, Capacity: 100, Refill: 20}
 	}

@@ -21,6 +21,16 @@ type snapshot struct {
 	// ready is the instant at which it is completed or, if failed, in error.
 	ready  time.Time
 	failed string
+	// origin is nil for a snapshot that is no copy; copies counts the copies that were made of this one.
+	origin *origin
+	copies int
+	// tiers are the moves to the archive tier and back, oldest first.
+	tiers []tiering
+	// locks are the locks that it had, oldest first; restores the zones that fast restores were ever on in.
+	locks    []lock
+	restores []fastRestore
+	// binned is until when it lies in the Recycle Bin, once it is gone; zero for not at all.
+	binned time.Time
 	// set numbers the CreateSnapshots call that made it, empty for a snapshot that was made alone.
 	set string
 	// deleted is the instant of the request to delete it; it is gone from then on or, if it was pending, when it is no more.
@@ -70,7 +80,7 @@ func number(n int32) string { return strconv.Itoa(int(n)) }
 // cells hold what the pointers of one answered snapshot point at, so that a page costs few allocations.
 type cells struct {
 	id, volume, owner, progress, description, key, message string
-	start, done                                            time.Time
+	start, done, until                                     time.Time
 	size                                                   int32
 	bytes                                                  int64
 	encrypted                                              bool
@@ -80,8 +90,18 @@ type cells struct {
 func (p *snapshot) fill(o *ec2types.Snapshot, c *cells, now time.Time) {
 	*c = cells{id: p.id, volume: p.volume, owner: p.owner, progress: p.progress(now), description: p.description, start: stamp(p.start), size: p.size, encrypted: p.encrypted}
 	*o = ec2types.Snapshot{Description: &c.description, Encrypted: &c.encrypted, OwnerId: &c.owner, Progress: &c.progress, SnapshotId: &c.id, StartTime: &c.start,
-		State: p.state(now), StorageTier: ec2types.StorageTierStandard, Tags: outTags(p.tags.at(now)), TransferType: ec2types.TransferTypeStandard,
+		State: p.state(now), StorageTier: ec2types.StorageTierStandard, Tags: outTags(p.tags.at(now)),
 		VolumeId: &c.volume, VolumeSize: &c.size}
+	if len(p.tiers) > 0 {
+		var until time.Time
+		if o.StorageTier, until = p.tier(now); !until.IsZero() {
+			c.until = stamp(until)
+			o.RestoreExpiryTime = &c.until
+		}
+	}
+	if p.origin != nil {
+		o.TransferType = ec2types.TransferTypeStandard
+	}
 	if p.key != "" {
 		c.key = p.key
 		o.KmsKeyId = &c.key
@@ -121,8 +141,11 @@ func (p *snapshot) match(f *filter, now time.Time) bool {
 		return f.match(yesNo(p.encrypted))
 	case "progress":
 		return f.match(p.progress(now))
-	case "storage-tier", "transfer-type":
-		return f.match("standard")
+	case "storage-tier":
+		t, _ := p.tier(now)
+		return f.match(string(t))
+	case "transfer-type":
+		return p.origin != nil && f.match("standard")
 	case "volume-size":
 		return f.match(number(p.size))
 	}

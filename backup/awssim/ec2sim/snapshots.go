@@ -122,6 +122,12 @@ func (s *EC2) deleteSnapshot(r *awssim.Request, in *awsec2.DeleteSnapshotInput) 
 	if _, backup := p.tags.value(backupTag); backup {
 		return nil, awssim.Fail("InvalidParameterValue", "This snapshot is managed by the AWS Backup service and cannot be deleted via EC2 APIs. If you wish to delete this snapshot, please do so via the Backup console.")
 	}
+	if state, held := p.holds(r.Now); held {
+		return nil, awssim.Fail("OperationNotPermitted", "The snapshot '%s' is locked: %s", p.id, state)
+	}
+	if p.fast(r) {
+		return nil, awssim.Fail("InvalidSnapshot.InUse", "The snapshot %s is currently in use by fast snapshot restore", p.id)
+	}
 	s.remove(r, p)
 	return &awsec2.DeleteSnapshotOutput{}, nil
 }
@@ -135,5 +141,9 @@ func (s *EC2) remove(r *awssim.Request, p *snapshot) {
 	if p.ready.After(r.Now) {
 		p.gone = p.ready
 	}
-	s.in(r.Region).account(p.owner).live--
+	a := s.in(r.Region).account(p.owner)
+	a.live--
+	if a.bin > 0 && p.failed == "" {
+		p.binned = p.gone.Add(r.Scale(a.bin))
+	}
 }

@@ -21,6 +21,15 @@ type SnapshotInfo struct {
 	KMSKeyID  string
 	// Set is the same for all snapshots of one CreateSnapshots call and empty for one that was made alone.
 	Set string
+	// CopyOf is the id of the snapshot that a copy was made of, empty for none; Full tells that all blocks were copied.
+	CopyOf string
+	Full   bool
+	// Tier is where it is, Moves how often it was moved there and back, failures included.
+	Tier  ec2types.StorageTier
+	Moves int
+	// Lock is the state of its lock, empty for none, and LockedUntil when that ends.
+	Lock        ec2types.LockState
+	LockedUntil time.Time
 	// Deleted tells that it was deleted, or, while it is pending, that it will go as soon as it is not.
 	Deleted bool
 	// Gone tells that it is not there any more.
@@ -36,8 +45,17 @@ func (s *EC2) Snapshots(w *awssim.World, account, region string) []SnapshotInfo 
 			if !p.there(r.Now) {
 				end = p.gone
 			}
-			list = append(list, SnapshotInfo{ID: p.id, Volume: p.volume, Owner: p.owner, State: p.state(end), Tags: mapOf(p.tags.newest()), StartTime: stamp(p.start),
-				SizeGiB: p.size, Encrypted: p.encrypted, KMSKeyID: p.key, Set: p.set, Deleted: !p.deleted.IsZero(), Gone: !p.there(r.Now)})
+			i := SnapshotInfo{ID: p.id, Volume: p.volume, Owner: p.owner, State: p.state(end), Tags: mapOf(p.tags.newest()), StartTime: stamp(p.start),
+				SizeGiB: p.size, Encrypted: p.encrypted, KMSKeyID: p.key, Set: p.set, Deleted: !p.deleted.IsZero(), Gone: !p.there(r.Now)}
+			i.Tier, _ = p.tier(end)
+			i.Moves = len(p.tiers)
+			if l, ok := p.locked(end); ok {
+				i.Lock, i.LockedUntil = l.state(end), stamp(l.expires)
+			}
+			if p.origin != nil {
+				i.CopyOf, i.Full = p.origin.snapshot, p.origin.full
+			}
+			list = append(list, i)
 		}
 	})
 	return list

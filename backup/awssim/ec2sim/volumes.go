@@ -61,6 +61,9 @@ func (s *EC2) shape(r *awssim.Request, f form) (*volume, error) {
 		if state := p.state(r.Now); state != ec2types.SnapshotStateCompleted {
 			return nil, awssim.Fail("IncorrectState", "Snapshot is in invalid state - %s", state)
 		}
+		if err := p.usable(r.Now); err != nil {
+			return nil, err
+		}
 		v.from, v.size = p.id, p.size
 		if p.encrypted {
 			v.encrypted, v.key = true, p.key

@@ -10,11 +10,20 @@ import (
 )
 
 // AutomaticSnapshot acts as ElastiCache does in the snapshot window: it begins an automatic snapshot of a cluster, of a group with cluster
-// mode enabled, or of the primary of another group, and gives its name. The source is snapshotting meanwhile. Retention is not simulated:
+// mode enabled, of the primary of another group, or of a serverless cache, and gives its name. The source is snapshotting meanwhile. Retention is not simulated:
 // the snapshot stays until its source is deleted.
 func (s *ElastiCache) AutomaticSnapshot(w *awssim.World, account, region, source string) (name string, err error) {
 	w.Do(account, region, func(r *awssim.Request) {
 		p := s.at(r)
+		if c, ok := p.serverless.live(source, r.Now); ok {
+			name = fmt.Sprintf("automatic.%s-%s", source, r.Now.UTC().Format("2006-01-02"))
+			if _, taken := p.serverlessSnapshots.live(name, r.Now); taken {
+				err = fmt.Errorf("elasticachesim: there is a snapshot %q", name)
+				return
+			}
+			p.takeServerless(r, c, name, r.Took("serverless-snapshot/"+name, serverlessSnapshotMedian, spread)).automated = true
+			return
+		}
 		from, found := p.sourceNamed(source, r.Now)
 		if !found {
 			err = fmt.Errorf("elasticachesim: no cluster or replication group %q", source)
@@ -79,6 +88,12 @@ func (s *ElastiCache) Hold(w *awssim.World, account, region, id, status string, 
 		if x, ok := p.snapshots.live(id, r.Now); ok {
 			x.holds, any = append(x.holds, h), true
 		}
+		if x, ok := p.serverless.live(id, r.Now); ok {
+			x.holds, any = append(x.holds, h), true
+		}
+		if x, ok := p.serverlessSnapshots.live(id, r.Now); ok {
+			x.holds, any = append(x.holds, h), true
+		}
 		if !any {
 			err = fmt.Errorf("elasticachesim: nothing is called %q", id)
 		}
@@ -98,9 +113,13 @@ func (s *ElastiCache) Expose(w *awssim.World, account, region, id string, securi
 			}
 			return
 		}
+		if x, ok := p.serverless.live(id, r.Now); ok {
+			x.doors = append(x.doors, d)
+			return
+		}
 		c, ok := p.clusters.live(id, r.Now)
 		if !ok {
-			err = fmt.Errorf("elasticachesim: no cluster or replication group %q", id)
+			err = fmt.Errorf("elasticachesim: no cluster, serverless cache or replication group %q", id)
 			return
 		}
 		c.doors = append(c.doors, d)
@@ -136,6 +155,10 @@ func (s *ElastiCache) AddParameterGroup(w *awssim.World, account, region, name s
 // Vanish takes a snapshot away at once, whatever its status, as no call can: an accident of AWS's, or a deletion that nobody saw.
 func (s *ElastiCache) Vanish(w *awssim.World, account, region, snapshot string) (err error) {
 	w.Do(account, region, func(r *awssim.Request) {
+		if x, ok := s.at(r).serverlessSnapshots.live(snapshot, r.Now); ok {
+			x.deleting, x.gone = r.Now, r.Now
+			return
+		}
 		x, ok := s.at(r).snapshots.live(snapshot, r.Now)
 		if !ok {
 			err = fmt.Errorf("elasticachesim: no snapshot %q", snapshot)

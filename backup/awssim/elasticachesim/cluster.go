@@ -24,8 +24,9 @@ type cluster struct {
 	zone    string
 	snaps   []span
 	// manual are the instants of its manual snapshots, for the quota.
-	manual []time.Time
-	from   string
+	manual  []time.Time
+	changes changes
+	from    string
 }
 
 func (c *cluster) status(t time.Time) string {
@@ -42,6 +43,8 @@ func (c *cluster) status(t time.Time) string {
 		return "incompatible-network"
 	case within(c.snaps, t):
 		return "snapshotting"
+	case within(c.changes.busy, t), c.group != nil && within(c.group.changes.busy, t):
+		return "modifying"
 	}
 	return "available"
 }
@@ -80,7 +83,7 @@ func (s *ElastiCache) createCacheCluster(r *awssim.Request, in *awselasticache.C
 		engine: in.Engine, version: in.EngineVersion, nodeType: in.CacheNodeType, subnetGroup: in.CacheSubnetGroupName,
 		parameterGroup: in.CacheParameterGroupName, securityGroups: in.SecurityGroupIds, port: in.Port, transit: in.TransitEncryptionEnabled,
 		minorUpgrade: in.AutoMinorVersionUpgrade, retention: in.SnapshotRetentionLimit, window: in.SnapshotWindow,
-		maintenance: in.PreferredMaintenanceWindow, from: from,
+		maintenance: in.PreferredMaintenanceWindow, from: from, auth: in.AuthToken, logs: in.LogDeliveryConfigurations,
 	})
 	if err != nil {
 		return nil, err
@@ -151,18 +154,21 @@ func (c *cluster) describe(r *awssim.Request, nodes bool) ectypes.CacheCluster {
 		Engine: aws.String(c.engine), EngineVersion: aws.String(c.version), NumCacheNodes: aws.Int32(c.nodes),
 		PreferredAvailabilityZone: aws.String(c.zone), PreferredMaintenanceWindow: aws.String(c.maintenance),
 		CacheSubnetGroupName: aws.String(c.subnetGroup), AutoMinorVersionUpgrade: aws.Bool(c.minorUpgrade),
-		AtRestEncryptionEnabled: aws.Bool(c.atRest), TransitEncryptionEnabled: aws.Bool(c.transit), AuthTokenEnabled: aws.Bool(false),
+		AtRestEncryptionEnabled: aws.Bool(c.atRest), TransitEncryptionEnabled: aws.Bool(c.transit), AuthTokenEnabled: aws.Bool(c.auth != ""),
 		CacheParameterGroup: &ectypes.CacheParameterGroupStatus{CacheParameterGroupName: aws.String(c.parameterGroup), ParameterApplyStatus: aws.String("in-sync")},
-		NetworkType:         ectypes.NetworkTypeIpv4, IpDiscovery: ectypes.IpDiscoveryIpv4,
+		NetworkType:         ectypes.NetworkTypeIpv4, IpDiscovery: ectypes.IpDiscoveryIpv4, TransitEncryptionMode: c.transitMode,
+		LogDeliveryConfigurations: c.describeLogs(),
 	}
 	for _, g := range slices.Sorted(slices.Values(c.doorsAt(r.Now, c.securityGroups))) {
 		o.SecurityGroups = append(o.SecurityGroups, ectypes.SecurityGroupMembership{SecurityGroupId: aws.String(g), Status: aws.String("active")})
 	}
 	if c.engine != "memcached" {
-		o.SnapshotRetentionLimit, o.SnapshotWindow = aws.Int32(c.retention), aws.String(c.window)
+		d := c.dailyNow(r.Now)
+		o.SnapshotRetentionLimit, o.SnapshotWindow = aws.Int32(d.retention), aws.String(d.window)
 	}
+	o.PendingModifiedValues = c.changes.pending(r.Now)
 	if c.group != nil {
-		o.ReplicationGroupId = aws.String(c.group.id)
+		o.ReplicationGroupId, o.PendingModifiedValues = aws.String(c.group.id), c.group.changes.pending(r.Now)
 	}
 	if r.Now.Before(c.ready) {
 		return o

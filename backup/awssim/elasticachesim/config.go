@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 	"github.com/snapwarden/snapwarden/backup/awssim"
 )
 
@@ -20,6 +21,7 @@ type config struct {
 	kms                           string
 	retention                     int32
 	window, maintenance           string
+	settings
 }
 
 // keyRing is what a simulated KMS tells of keys.
@@ -82,6 +84,10 @@ type wanted struct {
 	kms                                                    *string
 	retention                                              *int32
 	window, maintenance                                    *string
+	auth                                                   *string
+	transitMode                                            ectypes.TransitEncryptionMode
+	userGroups                                             []string
+	logs                                                   []ectypes.LogDeliveryConfigurationRequest
 	// clusterMode is known only for groups.
 	clusterMode bool
 	from        *snapshot
@@ -94,6 +100,7 @@ func (p *regional) resolve(r *awssim.Request, w wanted) (config, error) {
 		port: aws.ToInt32(w.port), subnetGroup: strings.ToLower(aws.ToString(w.subnetGroup)), parameterGroup: aws.ToString(w.parameterGroup),
 		securityGroups: slices.Clone(w.securityGroups), transit: aws.ToBool(w.transit), minorUpgrade: w.minorUpgrade == nil || *w.minorUpgrade,
 		kms: aws.ToString(w.kms), retention: aws.ToInt32(w.retention), window: aws.ToString(w.window), maintenance: aws.ToString(w.maintenance),
+		settings: settings{auth: aws.ToString(w.auth), transitMode: w.transitMode, userGroups: slices.Clone(w.userGroups), logs: w.logs},
 	}
 	if s := w.from; s != nil {
 		if c.engine == "" {
@@ -167,7 +174,7 @@ func (p *regional) resolve(r *awssim.Request, w wanted) (config, error) {
 	if c.maintenance == "" {
 		c.maintenance = "sun:05:00-sun:06:00"
 	}
-	return c, nil
+	return c, c.check()
 }
 
 // clusterOn tells whether a parameter group switches cluster mode on.

@@ -77,14 +77,35 @@
 //   - Node groups, endpoints and roles are given once the group is available; CurrentRole only with cluster mode disabled. Endpoints:
 //     configuration with cluster mode enabled, primary and reader otherwise, and one for each node. Source: API, types ReplicationGroup and
 //     NodeGroupMember. That none is given while creating is UNVERIFIED.
+//   - ModifyReplicationGroup and ModifyCacheCluster change how automatic snapshots are made, and nothing else here. Turning them on in a group
+//     with cluster mode disabled needs SnapshottingClusterId, which one with cluster mode enabled refuses; nothing to change is refused with
+//     InvalidParameterCombination, "No modifications were requested". Source: API, ModifyReplicationGroup; hashicorp/terraform-provider-aws,
+//     elasticache/replication_group.go. With ApplyImmediately it is modifying for a while, and what else waits is applied too; without, the
+//     change comes with the next maintenance window. That these settings wait at all is UNVERIFIED. Automatic snapshots that are kept for
+//     fewer days from then on are not deleted here.
 //   - Deleting needs the status available (or a failed one); otherwise InvalidReplicationGroupState or InvalidCacheClusterState. A final
 //     snapshot is taken of the primary, and the deletion follows it. Source: API, DeleteReplicationGroup.
+//   - AuthToken needs encryption in transit, 16 to 128 letters, digits and characters of !&#$^<>-, and no user groups; a user group, of which
+//     there may be one, needs encryption in transit. Any user group is taken for existing. Source: API, CreateReplicationGroup; the codes are
+//     UNVERIFIED. Windows have an hour at least. Each log is delivered once. A snapshot keeps none of these.
 //   - 300 nodes in a Region and 90 in a group. Source: User Guide, Quotas.
+//
+// Serverless caches
+//   - They and their snapshots have names, operations and ARNs (serverlesscache, serverlesscachesnapshot) of their own. A cache's status is told
+//     in capital letters, as documented; a snapshot's is not documented, and the words are those of other snapshots (UNVERIFIED).
+//   - While a snapshot is made another, and a deletion, are refused with InvalidServerlessCacheStateFault. Source: User Guide, Backup constraints;
+//     the code is UNVERIFIED. 24 manual snapshots of a cache in any 24 hours, 40 caches in a Region. Source: the same, and Quotas.
+//   - A copy has the time and key of its source and its own tags. A snapshot that is not available is refused with
+//     InvalidServerlessCacheSnapshotStateFault; an automatic one can be copied and not deleted (code UNVERIFIED).
+//   - A snapshot is restored by its ARN, to the same engine and no earlier version. Anything else that AWS may take there is not simulated. Source:
+//     API, CreateServerlessCache. A snapshot that is not there or not available is refused with InvalidParameterValue (UNVERIFIED).
+//   - Automatic snapshots are called automatic.<cache>-2006-01-02 and go with the cache.
 //
 // Everything
 //   - Tags: at most 50, keys that begin with aws: are refused. Tags of a group are given to its members. Source: API, AddTagsToResource,
 //     CreateReplicationGroup.
 //   - AWS publishes no request rate; here it is a burst of 20 and 5 a second for all operations together, then Throttling with "Rate
 //     exceeded" and status 400. UNVERIFIED.
-//   - Not simulated: adding replicas or primaries to groups, RetainPrimaryCluster, serverless caches, global datastores.
+//   - Not simulated: adding replicas or primaries to groups, RetainPrimaryCluster, exports and final snapshots of serverless caches, global
+//     datastores.
 package elasticachesim

@@ -2,6 +2,9 @@ package elasticachesim
 
 import "encoding/binary"
 
+// RDBFile is the file of one shard.
+var RDBFile = rdbFile
+
 // Reseal gives an .rdb file the checksum that belongs to its bytes.
 func Reseal(b []byte) []byte {
 	b = b[:len(b)-8]

@@ -22,8 +22,9 @@ type group struct {
 	// roles are the changes of the primary of the first shard, in the order of time; the first is at creation.
 	roles []role
 	// snaps are the times at which a snapshot of it or of a member was being made.
-	snaps []span
-	from  string
+	snaps   []span
+	changes changes
+	from    string
 }
 
 // shard is a node group.
@@ -49,6 +50,8 @@ func (g *group) status(t time.Time) string {
 		return "create-failed"
 	case within(g.snaps, t):
 		return "snapshotting"
+	case within(g.changes.busy, t):
+		return "modifying"
 	}
 	return "available"
 }
@@ -100,13 +103,13 @@ func noGroup(id *string) error {
 
 // describe makes what the API shows of the group; nothing of it points into the state.
 func (g *group) describe(r *awssim.Request) ectypes.ReplicationGroup {
-	status := g.status(r.Now)
+	status, d := g.status(r.Now), g.dailyNow(r.Now)
 	o := ectypes.ReplicationGroup{
 		ARN: aws.String(g.arn), ReplicationGroupId: aws.String(g.id), Description: aws.String(g.description), Status: aws.String(status),
 		ClusterEnabled: aws.Bool(g.clusterMode), ClusterMode: ectypes.ClusterModeDisabled, Engine: aws.String(g.engine),
 		CacheNodeType: aws.String(g.nodeType), AtRestEncryptionEnabled: aws.Bool(g.atRest), TransitEncryptionEnabled: aws.Bool(g.transit),
-		AuthTokenEnabled: aws.Bool(false), AutoMinorVersionUpgrade: aws.Bool(g.minorUpgrade), SnapshotRetentionLimit: aws.Int32(g.retention),
-		SnapshotWindow: aws.String(g.window), ReplicationGroupCreateTime: aws.Time(g.made), DataTiering: ectypes.DataTieringStatusDisabled,
+		AuthTokenEnabled: aws.Bool(g.auth != ""), AutoMinorVersionUpgrade: aws.Bool(g.minorUpgrade), SnapshotRetentionLimit: aws.Int32(d.retention),
+		SnapshotWindow: aws.String(d.window), ReplicationGroupCreateTime: aws.Time(g.made), DataTiering: ectypes.DataTieringStatusDisabled,
 		AutomaticFailover: ectypes.AutomaticFailoverStatusDisabled, MultiAZ: ectypes.MultiAZStatusDisabled,
 		StorageEncryptionType: ectypes.StorageEncryptionTypeNone, NetworkType: ectypes.NetworkTypeIpv4, IpDiscovery: ectypes.IpDiscoveryIpv4,
 	}
@@ -122,9 +125,7 @@ func (g *group) describe(r *awssim.Request) ectypes.ReplicationGroup {
 	if g.multiAZ {
 		o.MultiAZ = ectypes.MultiAZStatusEnabled
 	}
-	if g.transit {
-		o.TransitEncryptionMode = ectypes.TransitEncryptionModeRequired
-	}
+	o.TransitEncryptionMode, o.UserGroupIds, o.LogDeliveryConfigurations = g.transitMode, slices.Clone(g.userGroups), g.describeLogs()
 	if g.atRest {
 		o.StorageEncryptionType = ectypes.StorageEncryptionTypeSseElasticache
 	}
@@ -146,8 +147,8 @@ func (g *group) describe(r *awssim.Request) ectypes.ReplicationGroup {
 			front, middle = "clustercfg."+g.id, ""
 		}
 		o.ConfigurationEndpoint = g.endpoint(host(r, front, middle))
-	} else if g.retention > 0 {
-		o.SnapshottingClusterId = aws.String(g.shards[0].members[len(g.shards[0].members)-1].id)
+	} else if d.retention > 0 {
+		o.SnapshottingClusterId = aws.String(d.source)
 	}
 	return o
 }

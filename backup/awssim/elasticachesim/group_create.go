@@ -57,6 +57,7 @@ func (s *ElastiCache) createReplicationGroup(r *awssim.Request, in *awselasticac
 		parameterGroup: in.CacheParameterGroupName, securityGroups: in.SecurityGroupIds, port: in.Port, transit: in.TransitEncryptionEnabled,
 		atRest: in.AtRestEncryptionEnabled, minorUpgrade: in.AutoMinorVersionUpgrade, kms: in.KmsKeyId, retention: in.SnapshotRetentionLimit,
 		window: in.SnapshotWindow, maintenance: in.PreferredMaintenanceWindow, clusterMode: g.clusterMode, from: from,
+		auth: in.AuthToken, transitMode: in.TransitEncryptionMode, userGroups: in.UserGroupIds, logs: in.LogDeliveryConfigurations,
 	})
 	if err != nil {
 		return nil, err

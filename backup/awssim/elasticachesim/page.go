@@ -12,6 +12,11 @@ const markerPrefix = "elasticache:"
 
 // page collects one page of what find gives for the names after the marker, and the marker of the next page.
 func page[T any](r *awssim.Request, x *index, marker *string, asked *int32, most int, find func(name string) (T, bool)) ([]T, *string, error) {
+	return pageOf(r, x, marker, asked, 20, most, find)
+}
+
+// pageOf is page for operations that give pages of less than 20, too.
+func pageOf[T any](r *awssim.Request, x *index, marker *string, asked *int32, least, most int, find func(name string) (T, bool)) ([]T, *string, error) {
 	after := ""
 	if m := aws.ToString(marker); m != "" {
 		b, err := base64.RawURLEncoding.DecodeString(m)
@@ -21,8 +26,8 @@ func page[T any](r *awssim.Request, x *index, marker *string, asked *int32, most
 		}
 		after = rest
 	}
-	if n := int(aws.ToInt32(asked)); asked != nil && (n < 20 || n > most) {
-		return nil, nil, awssim.Fail("InvalidParameterValue", "Invalid value %d for MaxRecords. Must be between 20 and %d", n, most)
+	if n := int(aws.ToInt32(asked)); asked != nil && (n < least || n > most) {
+		return nil, nil, awssim.Fail("InvalidParameterValue", "Invalid value %d for MaxRecords. Must be between %d and %d", n, least, most)
 	}
 	size := r.Page(int(aws.ToInt32(asked)), most, most)
 	out := make([]T, 0, min(size, len(x.sorted)+len(x.fresh)))

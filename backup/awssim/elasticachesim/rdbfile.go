@@ -29,7 +29,11 @@ func crc64(b []byte) (sum uint64) {
 func rdbFile(engine, version, snapshot, shard string) []byte {
 	b := []byte(rdbHeader(engine, version))
 	text := func(s string) {
-		b = append(b, byte(len(s))) // a length below 64
+		if len(s) < 1<<6 {
+			b = append(b, byte(len(s)))
+		} else { // two bytes of length after the mark 01: a name has up to 1,000 characters of up to four bytes, and so fits
+			b = binary.BigEndian.AppendUint16(b, 0x4000|uint16(len(s)))
+		}
 		b = append(b, s...)
 	}
 	b = append(b, 0xfa) // an auxiliary field

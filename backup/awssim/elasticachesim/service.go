@@ -22,20 +22,29 @@ func (s *ElastiCache) Definition() awssim.Definition {
 	return awssim.Definition{
 		ID: "ElastiCache",
 		Handlers: map[string]awssim.Handler{
-			"CreateReplicationGroup":    awssim.Write(s.createReplicationGroup),
-			"DescribeReplicationGroups": awssim.Read(s.describeReplicationGroups),
-			"DeleteReplicationGroup":    awssim.Write(s.deleteReplicationGroup),
-			"CreateCacheCluster":        awssim.Write(s.createCacheCluster),
-			"DescribeCacheClusters":     awssim.Read(s.describeCacheClusters),
-			"DeleteCacheCluster":        awssim.Write(s.deleteCacheCluster),
-			"CreateSnapshot":            awssim.Write(s.createSnapshot),
-			"DescribeSnapshots":         awssim.Read(s.describeSnapshots),
-			"CopySnapshot":              awssim.Write(s.copySnapshot),
-			"DeleteSnapshot":            awssim.Write(s.deleteSnapshot),
-			"AddTagsToResource":         awssim.Write(s.addTagsToResource),
-			"ListTagsForResource":       awssim.Read(s.listTagsForResource),
-			"CreateCacheSubnetGroup":    awssim.Write(s.createCacheSubnetGroup),
-			"DescribeCacheSubnetGroups": awssim.Read(s.describeCacheSubnetGroups),
+			"CreateReplicationGroup":           awssim.Write(s.createReplicationGroup),
+			"DescribeReplicationGroups":        awssim.Read(s.describeReplicationGroups),
+			"ModifyReplicationGroup":           awssim.Write(s.modifyReplicationGroup),
+			"ModifyCacheCluster":               awssim.Write(s.modifyCacheCluster),
+			"DeleteReplicationGroup":           awssim.Write(s.deleteReplicationGroup),
+			"CreateCacheCluster":               awssim.Write(s.createCacheCluster),
+			"DescribeCacheClusters":            awssim.Read(s.describeCacheClusters),
+			"DeleteCacheCluster":               awssim.Write(s.deleteCacheCluster),
+			"CreateSnapshot":                   awssim.Write(s.createSnapshot),
+			"DescribeSnapshots":                awssim.Read(s.describeSnapshots),
+			"CopySnapshot":                     awssim.Write(s.copySnapshot),
+			"DeleteSnapshot":                   awssim.Write(s.deleteSnapshot),
+			"AddTagsToResource":                awssim.Write(s.addTagsToResource),
+			"ListTagsForResource":              awssim.Read(s.listTagsForResource),
+			"CreateServerlessCache":            awssim.Write(s.createServerlessCache),
+			"DescribeServerlessCaches":         awssim.Read(s.describeServerlessCaches),
+			"DeleteServerlessCache":            awssim.Write(s.deleteServerlessCache),
+			"CreateServerlessCacheSnapshot":    awssim.Write(s.createServerlessCacheSnapshot),
+			"DescribeServerlessCacheSnapshots": awssim.Read(s.describeServerlessCacheSnapshots),
+			"CopyServerlessCacheSnapshot":      awssim.Write(s.copyServerlessCacheSnapshot),
+			"DeleteServerlessCacheSnapshot":    awssim.Write(s.deleteServerlessCacheSnapshot),
+			"CreateCacheSubnetGroup":           awssim.Write(s.createCacheSubnetGroup),
+			"DescribeCacheSubnetGroups":        awssim.Read(s.describeCacheSubnetGroups),
 		},
 		Bucket:    func(string, any) awssim.Bucket { return awssim.Bucket{Name: "requests", Capacity: 20, Refill: 5} },
 		Throttled: awssim.Error{Code: "Throttling", Message: "Rate exceeded"},
@@ -52,10 +61,12 @@ type regional struct {
 	clusters  *history[*cluster]
 	snapshots *history[*snapshot]
 	// byCluster and byGroup hold the names of the snapshots that were ever taken of a source.
-	byCluster, byGroup map[string]*index
-	subnetGroups       *history[*subnetGroup]
-	parameterGroups    map[string]bool
-	nodes              int
+	byCluster, byGroup  map[string]*index
+	subnetGroups        *history[*subnetGroup]
+	parameterGroups     map[string]bool
+	nodes               int
+	serverless          *history[*serverless]
+	serverlessSnapshots *history[*serverlessSnapshot]
 }
 
 func (s *ElastiCache) at(r *awssim.Request) *regional {
@@ -66,6 +77,7 @@ func (s *ElastiCache) at(r *awssim.Request) *regional {
 			groups: newHistory[*group](), clusters: newHistory[*cluster](), snapshots: newHistory[*snapshot](),
 			byCluster: map[string]*index{}, byGroup: map[string]*index{},
 			subnetGroups: newHistory[*subnetGroup](), parameterGroups: map[string]bool{},
+			serverless: newHistory[*serverless](), serverlessSnapshots: newHistory[*serverlessSnapshot](),
 		}
 		p.subnetGroups.add("default", &subnetGroup{name: "default", description: "Default CacheSubnetGroup",
 			vpc: "vpc-0default", subnets: []string{"subnet-0a", "subnet-0b", "subnet-0c"}})

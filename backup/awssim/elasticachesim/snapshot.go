@@ -177,6 +177,12 @@ func (s *ElastiCache) record(r *awssim.Request, p *regional, name string, from s
 		sourceMade: first.made, zone: first.zone, taken: r.Now.Add(min(took/2, r.Scale(20*time.Second))).Truncate(time.Millisecond),
 	}
 	snap.securityGroups = slices.Clone(first.securityGroups)
+	snap.settings = settings{} // a snapshot does not tell them
+	d := first.dailyNow(r.Now)
+	if first.group != nil {
+		d = first.group.dailyNow(r.Now)
+	}
+	snap.retention, snap.window = d.retention, d.window
 	busy := span{r.Now, snap.ready}
 	owner := from.group
 	if from.cluster != nil {

@@ -84,6 +84,16 @@ func (s *ElastiCache) find(r *awssim.Request, arn *string, live bool) (*life, er
 			return x, nil
 		}
 		return nil, noGroup(&name)
+	case "serverlesscache":
+		if x, ok := look(p.serverless, name, r, live); ok {
+			return x, nil
+		}
+		return nil, noServerless(&name)
+	case "serverlesscachesnapshot":
+		if x, ok := look(p.serverlessSnapshots, name, r, live); ok {
+			return x, nil
+		}
+		return nil, noServerlessSnapshot(&name)
 	case "subnetgroup":
 		if x, ok := look(p.subnetGroups, name, r, live); ok {
 			return x, nil

@@ -57,6 +57,22 @@ func typed(e *awssim.Error) error {
 		return &ectypes.ReplicationGroupNotFoundFault{Message: m}
 	case "ServiceLinkedRoleNotFoundFault":
 		return &ectypes.ServiceLinkedRoleNotFoundFault{Message: m}
+	case "InvalidServerlessCacheSnapshotStateFault":
+		return &ectypes.InvalidServerlessCacheSnapshotStateFault{Message: m}
+	case "InvalidServerlessCacheStateFault":
+		return &ectypes.InvalidServerlessCacheStateFault{Message: m}
+	case "ServerlessCacheAlreadyExistsFault":
+		return &ectypes.ServerlessCacheAlreadyExistsFault{Message: m}
+	case "ServerlessCacheNotFoundFault":
+		return &ectypes.ServerlessCacheNotFoundFault{Message: m}
+	case "ServerlessCacheQuotaForCustomerExceededFault":
+		return &ectypes.ServerlessCacheQuotaForCustomerExceededFault{Message: m}
+	case "ServerlessCacheSnapshotAlreadyExistsFault":
+		return &ectypes.ServerlessCacheSnapshotAlreadyExistsFault{Message: m}
+	case "ServerlessCacheSnapshotNotFoundFault":
+		return &ectypes.ServerlessCacheSnapshotNotFoundFault{Message: m}
+	case "ServerlessCacheSnapshotQuotaExceededFault":
+		return &ectypes.ServerlessCacheSnapshotQuotaExceededFault{Message: m}
 	case "SnapshotAlreadyExistsFault":
 		return &ectypes.SnapshotAlreadyExistsFault{Message: m}
 	case "SnapshotFeatureNotSupportedFault":

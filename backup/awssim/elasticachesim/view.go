@@ -57,6 +57,18 @@ type GroupView struct {
 	Port                        int32
 	MinorUpgrade                bool
 	Transit, AtRest             bool
+	TransitMode, KMSKeyID       string
+	Failover, MultiAZ           bool
+	// AuthToken is the password that it was made with, if any.
+	AuthToken  string
+	UserGroups []string
+	// Logs are what is delivered where and how, in words.
+	Logs []string
+	// Retention is for how many days automatic snapshots are kept, 0 for none; Window is when they are made, Maintenance the weekly window.
+	Retention           int32
+	Window, Maintenance string
+	// Daily is the member that automatic snapshots are made of, with cluster mode disabled. Pending is the node type that waits for the window.
+	Daily, Pending string
 	// From is the snapshot that it was restored from, or the ARNs of the files that it was seeded from with commas between, if any.
 	From string
 	// Slots are those of each node group, with cluster mode.
@@ -78,6 +90,9 @@ func (s *ElastiCache) Groups(w *awssim.World, account, region string) []GroupVie
 			v := GroupView{ID: g.id, ARN: g.arn, Status: g.status(r.Now), Engine: g.engine, EngineVersion: g.version, NodeType: g.nodeType,
 				ClusterMode: g.clusterMode, SecurityGroups: slices.Clone(g.doorsAt(r.Now, g.securityGroups)), SubnetGroup: g.subnetGroup,
 				ParameterGroup: g.parameterGroup, Port: g.port, MinorUpgrade: g.minorUpgrade, Transit: g.transit, AtRest: g.atRest,
+				TransitMode: string(g.transitMode), KMSKeyID: g.kms, Failover: g.failover, MultiAZ: g.multiAZ, AuthToken: g.auth,
+				UserGroups: slices.Clone(g.userGroups), Logs: g.logText(), Retention: g.dailyNow(r.Now).retention, Window: g.dailyNow(r.Now).window, Maintenance: g.maintenance,
+				Daily: g.dailyNow(r.Now).source, Pending: g.changes.pendingAt(r.Now),
 				From: g.from, Made: g.made, Tags: maps.Clone(g.tagsAt(r.Now))}
 			for _, sh := range g.shards {
 				var ids []string
@@ -106,6 +121,16 @@ type ClusterView struct {
 	Zone                        string
 	Port                        int32
 	MinorUpgrade                bool
+	Transit                     bool
+	// AuthToken is the password that it was made with, if any.
+	AuthToken string
+	// Logs are what is delivered where and how, in words.
+	Logs []string
+	// Retention, Window and Maintenance are as in GroupView.
+	Retention           int32
+	Window, Maintenance string
+	// Pending is as in GroupView.
+	Pending string
 	// From is the snapshot that it was restored from, if any.
 	From string
 	Made time.Time
@@ -124,7 +149,8 @@ func (s *ElastiCache) Clusters(w *awssim.World, account, region string) []Cluste
 			}
 			v := ClusterView{ID: c.id, ARN: c.arn, Status: c.status(r.Now), Engine: c.engine, EngineVersion: c.version, NodeType: c.nodeType,
 				SecurityGroups: slices.Clone(c.doorsAt(r.Now, c.securityGroups)), SubnetGroup: c.subnetGroup, ParameterGroup: c.parameterGroup, Zone: c.zone,
-				Port: c.port, MinorUpgrade: c.minorUpgrade, From: c.from, Made: c.made, Tags: maps.Clone(c.tagsAt(r.Now))}
+				Port: c.port, MinorUpgrade: c.minorUpgrade, Transit: c.transit, AuthToken: c.auth, Logs: c.logText(), Retention: c.dailyNow(r.Now).retention,
+				Window: c.dailyNow(r.Now).window, Maintenance: c.maintenance, Pending: c.changes.pendingAt(r.Now), From: c.from, Made: c.made, Tags: maps.Clone(c.tagsAt(r.Now))}
 			if c.group != nil {
 				v.Group = c.group.id
 			}

@@ -13,11 +13,12 @@ type keyPolicies interface {
 	KeyPolicy(r *awssim.Request, keyARN string) (doc *policy.Document, owner string, ok bool)
 }
 
-// Authorize tells whether the caller may make a call at all: nil, or the error that the service would answer. input is the call's typed input. It
-// asks for every action that the operation needs, on the resources that the input names, and is called under the World's lock.
+// Authorize makes the IAM an awssim.Authorizer: it tells whether the caller may make a call at all, nil or the error that the service would answer,
+// and is asked before every call of every service in the World. input is the call's typed input. It asks for every action that the operation needs,
+// on the resources that the input names. It is called under the World's lock.
 //
-// It judges the caller's side. The policies of buckets are for the simulated S3 to judge, which asks Decide or AllowsIdentity itself; those of keys
-// count where the simulated KMS tells them; and AssumeRole is also held against the trust policy that Trust has set.
+// It judges the caller's side. What is about a bucket or an object is for the simulated S3 to judge, which knows the buckets' policies and asks Decide
+// itself; policies of keys count where the simulated KMS tells them; and AssumeRole is also held against the trust policy that Trust has set.
 func (s *IAM) Authorize(r *awssim.Request, input any) error {
 	if r.Service == "S3" && operations["S3"][r.Operation] == nil {
 		return nil

@@ -8,6 +8,10 @@
 // the simulated service around it, which remembers what is attached to whom, and what each principal used and was denied: a role has the least
 // privilege for a workflow where a whole run leaves both Denied and Unused empty.
 //
+// An IAM in the World holds every caller to what is attached to it, in each call of each service, and answers with the service's own code:
+// UnauthorizedOperation of EC2, AccessDeniedException of KMS, AccessDenied of the others. What a service does with the caller's rights in another
+// service, as S3 with a key, is not asked, except where the package of that service says so.
+//
 // Without policies nothing changes: a principal to whom nothing is attached may do everything, as if it were an administrator, until Strict is
 // called. Policies of resources count in any case.
 //
@@ -83,11 +87,12 @@
 // users), aws:RequestedRegion, aws:ResourceAccount, aws:SecureTransport (true), aws:ViaAWSService, aws:CurrentTime, aws:EpochTime and, for KMS,
 // kms:CallerAccount and kms:GrantIsForAWSResource. kms:ViaService and the keys of S3 are for the asking service to give; with kms:ViaService
 // aws:ViaAWSService becomes true. DecideService adds aws:SourceAccount and leaves out what is about principals. Authorize adds aws:RequestTag,
-// aws:TagKeys, ec2:CreateAction and iam:PassedToService from the call, and aws:ResourceTag where the simulated service or ResourceTags tells the tags.
+// aws:TagKeys, ec2:CreateAction and iam:PassedToService from the call, and aws:ResourceTag, of which the simulated EC2, RDS and ElastiCache tell the
+// tags, or ResourceTags does.
 //
 // # What a call needs
 //
-// Actions tells it for each operation, Authorize asks for it. A call that makes something with tags also needs ec2:CreateTags,
-// rds:AddTagsToResource or elasticache:AddTagsToResource on what it makes. Describe calls of EC2 need "*"; lists of RDS and ElastiCache without a
-// name need the right to every resource of their kind.
+// Actions tells it for each operation, Authorize asks for it; the World calls that before each call. A call that makes something with tags also
+// needs ec2:CreateTags, rds:AddTagsToResource or elasticache:AddTagsToResource on what it makes. Describe calls of EC2 need "*"; lists of RDS and
+// ElastiCache without a name need the right to every resource of their kind.
 package iamsim

@@ -172,4 +172,4 @@ func clone(docs []policy.Document) []policy.Document {
 	return out
 }
 
-var _ awssim.Service = (*IAM)(nil)
+var _ awssim.Authorizer = (*IAM)(nil)

@@ -162,25 +162,31 @@ func (s *RDS) Snapshots(w *awssim.World, account, reg string) []Snapshot {
 		g := s.in(r)
 		for _, name := range g.snapshots.names.list() {
 			if p, ok := g.snapshots.truth(r, name); ok {
-				all = append(all, Snapshot{ID: p.id, ARN: p.arn, Type: p.kind, Status: p.status(r.Now), Instance: p.instance, DbiResourceID: p.resource,
-					Made: p.made, Ready: p.ready, Encrypted: p.encrypted, KMSKeyID: p.key, Tags: maps.Clone(p.tags.at(r.Now))})
+				all = append(all, p.truth(r))
 			}
 		}
 	})
 	return all
 }
 
+func (p *snapshot) truth(r *awssim.Request) Snapshot {
+	return Snapshot{ID: p.id, ARN: p.arn, Type: p.kind, Status: p.status(r.Now), Instance: p.instance, DbiResourceID: p.resource,
+		Made: p.made, Ready: p.ready, Encrypted: p.encrypted, KMSKeyID: p.key, Tags: maps.Clone(p.tags.at(r.Now))}
+}
+
 // Instance is the truth about one instance, for invariants.
 type Instance struct {
 	ID, ARN, DbiResourceID, Status string
 	Class, Engine                  string
-	SubnetGroup                    string
-	SecurityGroups                 []string
-	PubliclyAccessible             bool
-	Encrypted                      bool
-	KMSKeyID                       string
-	Made, Ready                    time.Time
-	Tags                           map[string]string
+	// Cluster is the identifier of the DB cluster that it belongs to.
+	Cluster            string
+	SubnetGroup        string
+	SecurityGroups     []string
+	PubliclyAccessible bool
+	Encrypted          bool
+	KMSKeyID           string
+	Made, Ready        time.Time
+	Tags               map[string]string
 }
 
 // Instances gives the truth about all instances that exist, sorted by identifier, whether calls can see them yet or not.
@@ -191,7 +197,7 @@ func (s *RDS) Instances(w *awssim.World, account, reg string) []Instance {
 		for _, name := range g.instances.names.list() {
 			if i, ok := g.instances.truth(r, name); ok {
 				v := i.set.at(r.Now)
-				all = append(all, Instance{ID: i.id, ARN: i.arn, DbiResourceID: i.resource, Status: i.status(r), Class: v.class, Engine: i.engine,
+				all = append(all, Instance{ID: i.id, ARN: i.arn, DbiResourceID: i.resource, Status: i.status(r), Class: v.class, Engine: i.engine, Cluster: i.cluster,
 					SubnetGroup: i.subnets.name, SecurityGroups: slices.Clone(v.groups), PubliclyAccessible: v.public, Encrypted: i.encrypted, KMSKeyID: i.key,
 					Made: i.made, Ready: i.ready, Tags: maps.Clone(i.tags.at(r.Now))})
 			}

@@ -1,4 +1,4 @@
-// Package rdssim simulates the part of Amazon RDS that backups of DB instances depend on.
+// Package rdssim simulates the part of Amazon RDS that backups of DB instances and DB clusters depend on.
 //
 //	db := rdssim.Service()
 //	world := awssim.New(db, kmssim.Service())
@@ -30,9 +30,28 @@
 //   - Of subnet, parameter and option groups only what a restore can trip over is simulated: that they exist, and two subnets at least.
 //   - An instance whose key is not enabled is inaccessible-encryption-credentials-recoverable. Source: RDS User Guide, "Encrypting Amazon RDS
 //     resources".
-//   - An instance that belongs to a DB cluster is made with DBClusterIdentifier; the cluster itself is not simulated and is taken to exist.
-//     Snapshots of such an instance are refused with InvalidParameterValue (the code is UNVERIFIED).
+//   - Snapshots of an instance that belongs to a DB cluster are refused with InvalidParameterValue (the code is UNVERIFIED).
 //   - 40 instances for each account and Region, InstanceQuotaExceeded. Source: RDS User Guide, "Quotas and constraints".
+//
+// Clusters
+//
+//   - The engines aurora-mysql and aurora-postgresql make Aurora clusters, mysql and postgres Multi-AZ DB clusters, which need a
+//     DBClusterInstanceClass and have three instances of their own from the beginning. Source: RDS API, CreateDBCluster; RDS User Guide, "Multi-AZ DB
+//     cluster deployments".
+//   - The instances of an Aurora cluster are made with CreateDBInstance and DBClusterIdentifier; security groups, subnet group, storage, encryption
+//     and automated backups are the cluster's, and settings of these in the call are InvalidParameterCombination. The first one writes. Source: RDS
+//     API, CreateDBInstance; Aurora User Guide, "Adding Aurora Replicas to a DB cluster"; the code is UNVERIFIED.
+//   - DeleteDBCluster refuses an Aurora cluster that has instances which are not being deleted (InvalidDBClusterStateFault), and deletes those of a
+//     Multi-AZ DB cluster along, which can not be deleted by themselves (the code is UNVERIFIED). Members have no final snapshot. Source: RDS API,
+//     DeleteDBCluster; Aurora User Guide, "Deleting Aurora DB clusters and DB instances".
+//   - ModifyDBCluster changes security groups, deletion protection, the retention of 1 to 35 days and the window of automated backups. Source: RDS
+//     API, ModifyDBCluster.
+//   - CreateDBClusterSnapshot needs an available cluster, else InvalidDBClusterStateFault. Identifiers have 1 to 63 characters and may be those of
+//     instances' snapshots. A Multi-AZ DB cluster is backing-up meanwhile, an Aurora cluster stays available (UNVERIFIED). Source: RDS API.
+//   - RestoreDBClusterFromSnapshot needs the engine of the snapshot (InvalidRestoreFault otherwise: UNVERIFIED). An Aurora cluster comes without
+//     instances. With a KmsKeyId the new cluster is encrypted, also where the snapshot is not. Groups are the defaults where none are named. Tags of the
+//     source are not taken over: UNVERIFIED. Source: RDS API, RestoreDBClusterFromSnapshot.
+//   - 40 clusters and 100 manual snapshots of them for each account and Region. Source: RDS User Guide, "Quotas and constraints".
 //
 // Snapshots
 //

@@ -22,7 +22,7 @@ type subnetGroup struct {
 }
 
 // group is a parameter group or an option group: only that it exists matters.
-type group struct{ name string }
+type group struct{ name, engine string }
 
 func (g *subnetGroup) output(r *awssim.Request) *rdstypes.DBSubnetGroup {
 	o := &rdstypes.DBSubnetGroup{DBSubnetGroupName: aws.String(g.name), DBSubnetGroupDescription: aws.String(g.description), VpcId: aws.String(g.vpc),
@@ -92,7 +92,7 @@ func (s *RDS) createDBParameterGroup(r *awssim.Request, in *awsrds.CreateDBParam
 	if s.in(r).parameterGroups[name] != nil {
 		return nil, awssim.Fail("DBParameterGroupAlreadyExists", "Parameter group %s already exists", name)
 	}
-	s.in(r).parameterGroups[name] = &group{name}
+	s.in(r).parameterGroups[name] = &group{name: name}
 	return &awsrds.CreateDBParameterGroupOutput{DBParameterGroup: &rdstypes.DBParameterGroup{DBParameterGroupName: aws.String(name),
 		DBParameterGroupArn: aws.String(r.ARN("rds", "pg:"+name)), DBParameterGroupFamily: aws.String(aws.ToString(in.DBParameterGroupFamily)),
 		Description: aws.String(aws.ToString(in.Description))}}, nil
@@ -106,7 +106,7 @@ func (s *RDS) createOptionGroup(r *awssim.Request, in *awsrds.CreateOptionGroupI
 	if s.in(r).optionGroups[name] != nil {
 		return nil, awssim.Fail("OptionGroupAlreadyExistsFault", "An option group with the name %s already exists", name)
 	}
-	s.in(r).optionGroups[name] = &group{name}
+	s.in(r).optionGroups[name] = &group{name, aws.ToString(in.EngineName)}
 	return &awsrds.CreateOptionGroupOutput{OptionGroup: &rdstypes.OptionGroup{OptionGroupName: aws.String(name),
 		OptionGroupArn: aws.String(r.ARN("rds", "og:"+name)), EngineName: aws.String(aws.ToString(in.EngineName))}}, nil
 }

@@ -113,3 +113,50 @@ func (e env) status(id string) string {
 }
 
 func (e env) once(o *awsrds.Options) { o.RetryMaxAttempts = 1 }
+
+// cluster makes a cluster of an engine and waits for it.
+func (e env) cluster(id, engine string, fs ...func(*awsrds.CreateDBClusterInput)) rdstypes.DBCluster {
+	e.Helper()
+	in := &awsrds.CreateDBClusterInput{DBClusterIdentifier: &id, Engine: &engine, MasterUsername: aws.String("root"), MasterUserPassword: aws.String("simulated")}
+	if engine == "postgres" || engine == "mysql" {
+		in.DBClusterInstanceClass, in.AllocatedStorage, in.Iops, in.StorageType = aws.String("db.m6gd.large"), aws.Int32(100), aws.Int32(1000), aws.String("io1")
+	}
+	for _, f := range fs {
+		f(in)
+	}
+	_, err := e.c.CreateDBCluster(e.ctx, in)
+	e.must(err)
+	time.Sleep(2 * time.Hour)
+	return e.clusterNow(id)
+}
+
+func (e env) clusterNow(id string) rdstypes.DBCluster {
+	e.Helper()
+	out, err := e.c.DescribeDBClusters(e.ctx, &awsrds.DescribeDBClustersInput{DBClusterIdentifier: &id})
+	e.must(err)
+	return out.DBClusters[0]
+}
+
+// of makes what make makes a member of an Aurora PostgreSQL cluster.
+func of(cluster string) func(*awsrds.CreateDBInstanceInput) {
+	return func(in *awsrds.CreateDBInstanceInput) {
+		in.DBClusterIdentifier, in.Engine, in.AllocatedStorage = &cluster, aws.String("aurora-postgresql"), nil
+	}
+}
+
+func (e env) snapCluster(cluster, id string, tags ...string) error {
+	in := &awsrds.CreateDBClusterSnapshotInput{DBClusterIdentifier: &cluster, DBClusterSnapshotIdentifier: &id}
+	for k := 0; k+1 < len(tags); k += 2 {
+		in.Tags = append(in.Tags, rdstypes.Tag{Key: &tags[k], Value: &tags[k+1]})
+	}
+	_, err := e.c.CreateDBClusterSnapshot(e.ctx, in)
+	return err
+}
+
+func (e env) clusterSnapshot(id string) (rdstypes.DBClusterSnapshot, error) {
+	out, err := e.c.DescribeDBClusterSnapshots(e.ctx, &awsrds.DescribeDBClusterSnapshotsInput{DBClusterSnapshotIdentifier: &id})
+	if err != nil {
+		return rdstypes.DBClusterSnapshot{}, err
+	}
+	return out.DBClusterSnapshots[0], nil
+}

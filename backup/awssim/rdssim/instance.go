@@ -16,10 +16,12 @@ type instance struct {
 	life
 	id, arn, resource             string
 	engine, version, user, dbName string
-	cluster                       string
-	encrypted                     bool
-	key                           string
-	subnets                       *subnetGroup
+	// cluster and clusterResource are those of the cluster that it belongs to, and joined are the settings that it got there.
+	cluster, clusterResource string
+	joined                   settings
+	encrypted                bool
+	key                      string
+	subnets                  *subnetGroup
 	// ready is when creating ends, in the state broken if that is set.
 	ready  time.Time
 	broken string
@@ -36,6 +38,7 @@ type settings struct {
 	groups                      []string
 	port, allocated, retention  int32
 	zone, storageType, network  string
+	window                      string
 	parameterGroup, optionGroup string
 }
 
@@ -107,7 +110,7 @@ func (i *instance) output(r *awssim.Request) *rdstypes.DBInstance {
 		LicenseModel: aws.String(license), MasterUsername: optional(i.user), DBName: optional(i.dbName), DBClusterIdentifier: optional(i.cluster),
 		AllocatedStorage: aws.Int32(v.allocated), StorageType: aws.String(v.storageType), AvailabilityZone: optional(v.zone), NetworkType: aws.String(v.network),
 		MultiAZ: aws.Bool(v.multiAZ), PubliclyAccessible: aws.Bool(v.public), DeletionProtection: aws.Bool(v.protected),
-		CopyTagsToSnapshot: aws.Bool(v.copyTags), BackupRetentionPeriod: aws.Int32(v.retention), PreferredBackupWindow: aws.String("03:00-03:30"),
+		CopyTagsToSnapshot: aws.Bool(v.copyTags), BackupRetentionPeriod: aws.Int32(v.retention), PreferredBackupWindow: aws.String(v.window),
 		StorageEncrypted: aws.Bool(i.encrypted), StorageEncryptionType: encryptionType(i.encrypted), KmsKeyId: optional(i.key),
 		DBSubnetGroup: i.subnets.output(r), TagList: tagList(i.tags.at(r.Now)), PendingModifiedValues: &rdstypes.PendingModifiedValues{DBInstanceClass: optional(v.pendingClass)},
 		DBParameterGroups:      []rdstypes.DBParameterGroupStatus{{DBParameterGroupName: aws.String(v.parameterGroup), ParameterApplyStatus: aws.String("in-sync")}},
@@ -121,12 +124,20 @@ func (i *instance) output(r *awssim.Request) *rdstypes.DBInstance {
 		if i.broken == "" {
 			o.Endpoint = &rdstypes.Endpoint{Address: aws.String(i.id + "." + short(r.Account)[:12] + "." + r.Region + ".rds.amazonaws.com"), Port: aws.Int32(v.port),
 				HostedZoneId: aws.String("Z" + strings.ToUpper(short(r.Region)))}
-			if v.retention > 0 {
-				o.LatestRestorableTime = aws.Time(r.Now.Truncate(5 * time.Minute))
+			if _, to := i.window(r.Now); !to.IsZero() {
+				o.LatestRestorableTime = aws.Time(to)
 			}
 		}
 	}
 	return o
+}
+
+// window is the time to which the instance can be restored. The members of a cluster have none of their own.
+func (i *instance) window(now time.Time) (from, to time.Time) {
+	if i.cluster != "" {
+		return time.Time{}, time.Time{}
+	}
+	return restorable(i.ready, now, i.set.at(now).retention)
 }
 
 // newInstance fills in what is the same for every way to make an instance and puts it on its shelf.
@@ -134,6 +145,9 @@ func (g *region) newInstance(r *awssim.Request, i *instance, v settings, tags ma
 	i.life = life{made: r.Now, lag: r.Lag()}
 	i.arn = r.ARN("rds", "db:"+i.id)
 	i.resource = "db-" + strings.ToUpper(r.NewID("db")[3:])
+	if v.window == "" {
+		v.window = "03:00-03:30"
+	}
 	i.set = history[settings]{{r.Now, v}}
 	i.tags = history[map[string]string]{{r.Now, copied(tags)}}
 	g.instances.add(i.id, i)

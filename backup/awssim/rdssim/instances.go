@@ -55,10 +55,20 @@ func (s *RDS) createDBInstance(r *awssim.Request, in *awsrds.CreateDBInstanceInp
 		return nil, err
 	}
 	i := &instance{id: id, engine: aws.ToString(in.Engine), version: aws.ToString(in.EngineVersion), user: aws.ToString(in.MasterUsername),
-		dbName: aws.ToString(in.DBName), cluster: strings.ToLower(aws.ToString(in.DBClusterIdentifier)), subnets: sub,
+		dbName: aws.ToString(in.DBName), subnets: sub,
 		encrypted: aws.ToBool(in.StorageEncrypted), ready: r.Now.Add(r.Took(id, createTakes, 0.3))}
 	if i.version == "" {
 		i.version = "1.0"
+	}
+	if in.DBClusterIdentifier != nil {
+		if err := i.member(r, g, &v, in); err != nil {
+			return nil, err
+		}
+		if r.Doomed {
+			i.broken = "failed"
+		}
+		g.newInstance(r, i, v, tags)
+		return &awsrds.CreateDBInstanceOutput{DBInstance: i.output(r)}, nil
 	}
 	if in.KmsKeyId != nil && !i.encrypted {
 		return nil, awssim.Fail("InvalidParameterCombination", "KmsKeyId can only be used with StorageEncrypted")
@@ -73,6 +83,34 @@ func (s *RDS) createDBInstance(r *awssim.Request, in *awsrds.CreateDBInstanceInp
 	}
 	g.newInstance(r, i, v, tags)
 	return &awsrds.CreateDBInstanceOutput{DBInstance: i.output(r)}, nil
+}
+
+// member makes a new instance one of an Aurora cluster.
+func (i *instance) member(r *awssim.Request, g *region, v *settings, in *awsrds.CreateDBInstanceInput) error {
+	c, ok := g.clusters.truth(r, named(r, "cluster", *in.DBClusterIdentifier))
+	switch {
+	case !ok:
+		return clusterNotFound(*in.DBClusterIdentifier)
+	case !aurora(c.engine) || i.engine != c.engine:
+		return awssim.Fail("InvalidParameterCombination", "The engine %s of the instance can't be used in the cluster %s of the engine %s.", i.engine, c.id, c.engine)
+	case len(in.VpcSecurityGroupIds) > 0 || in.StorageEncrypted != nil || in.KmsKeyId != nil || in.BackupRetentionPeriod != nil || in.AllocatedStorage != nil:
+		return awssim.Fail("InvalidParameterCombination", "Security groups, storage, encryption and backup retention are managed by the DB cluster.")
+	case in.DBSubnetGroupName != nil && strings.ToLower(*in.DBSubnetGroupName) != c.subnets.name:
+		return awssim.Fail("InvalidParameterCombination", "The subnet group must be that of the cluster.")
+	case !slices.Contains([]string{"available", "creating", "modifying", "backing-up"}, c.status(r)):
+		return awssim.Fail("InvalidDBClusterStateFault", "The DB cluster %s is %s.", c.id, c.status(r))
+	}
+	i.subnets, i.encrypted, i.key, i.version, i.user = c.subnets, c.encrypted, c.key, c.version, c.user
+	if i.ready.Before(c.ready) {
+		i.ready = c.ready
+	}
+	v.port, v.storageType, v.allocated, v.network = c.set.last().port, "aurora", 1, c.set.last().network
+	if in.PubliclyAccessible == nil {
+		v.public = c.subnets.gateway
+	}
+	i.join(g, c, *v)
+	*v = i.joined
+	return nil
 }
 
 // placement are the parameters that creating and restoring have in common.
@@ -237,8 +275,10 @@ func (s *RDS) modifyDBInstance(r *awssim.Request, in *awsrds.ModifyDBInstanceInp
 	if in.CopyTagsToSnapshot != nil {
 		now.copyTags = *in.CopyTagsToSnapshot
 	}
-	if in.BackupRetentionPeriod != nil {
-		now.retention = *in.BackupRetentionPeriod
+	if in.BackupRetentionPeriod != nil || in.PreferredBackupWindow != nil {
+		if err := now.backups(i, in.BackupRetentionPeriod, in.PreferredBackupWindow); err != nil {
+			return nil, err
+		}
 	}
 	until := r.Now.Add(r.Took(i.id+"/modify", modifyTakes, 0.3))
 	if class := aws.ToString(in.DBInstanceClass); class != "" {
@@ -256,6 +296,26 @@ func (s *RDS) modifyDBInstance(r *awssim.Request, in *awsrds.ModifyDBInstanceInp
 	return &awsrds.ModifyDBInstanceOutput{DBInstance: i.output(r)}, nil
 }
 
+// backups changes the automated backups of an instance.
+func (v *settings) backups(i *instance, days *int32, window *string) error {
+	if i.cluster != "" {
+		return awssim.Fail("InvalidParameterCombination", "Automated backups are managed by the DB cluster %s.", i.cluster)
+	}
+	if days != nil {
+		if *days < 0 || *days > 35 {
+			return awssim.Fail("InvalidParameterValue", "Invalid backup retention period: %d", *days)
+		}
+		v.retention = *days
+	}
+	if window != nil {
+		if err := backupWindow(*window); err != nil {
+			return err
+		}
+		v.window = *window
+	}
+	return nil
+}
+
 func (s *RDS) deleteDBInstance(r *awssim.Request, in *awsrds.DeleteDBInstanceInput) (*awsrds.DeleteDBInstanceOutput, error) {
 	g := s.in(r)
 	i, ok := g.instances.truth(r, named(r, "db", aws.ToString(in.DBInstanceIdentifier)))
@@ -271,6 +331,12 @@ func (s *RDS) deleteDBInstance(r *awssim.Request, in *awsrds.DeleteDBInstanceInp
 		return nil, awssim.Fail("InvalidParameterCombination", "Cannot delete protected DB Instance, please disable deletion protection and try again.")
 	case skip && final != "":
 		return nil, awssim.Fail("InvalidParameterCombination", "FinalDBSnapshotIdentifier can not be specified when SkipFinalSnapshot is set.")
+	case i.cluster != "" && final != "":
+		return nil, awssim.Fail("InvalidParameterCombination", "FinalDBSnapshotIdentifier can not be specified when deleting a cluster instance.")
+	case i.cluster != "" && !aurora(i.engine):
+		return nil, awssim.Fail("InvalidParameterCombination", "The instance %s can't be deleted: it belongs to a Multi-AZ DB cluster.", i.id)
+	case i.cluster != "":
+		skip = true
 	case !skip && final == "":
 		return nil, awssim.Fail("InvalidParameterCombination", "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.")
 	case !skip && (strings.HasPrefix(status, "incompatible") || status == "failed" || status == "creating"):
@@ -296,13 +362,9 @@ func (s *RDS) deleteDBInstance(r *awssim.Request, in *awsrds.DeleteDBInstanceInp
 	i.gone = from.Add(r.Took(i.id+"/delete", deleteTakes, 0.3))
 	g.running--
 	if in.DeleteAutomatedBackups == nil || *in.DeleteAutomatedBackups {
-		if list := g.byResource[i.resource]; list != nil {
-			for _, name := range list.list() {
-				if p, ok := g.snapshots.truth(r, name); ok && p.kind == automated && p.resource == i.resource {
-					p.deleting, p.gone = r.Now, i.gone
-				}
-			}
-		}
+		g.dropAutomated(r, &g.snapshots, g.byResource[i.resource], i.resource, i.gone)
+	} else if from, to := i.window(r.Now); !to.IsZero() {
+		g.retainedInstances = append(g.retainedInstances, &retained[*instance]{i, r.Now, from, to})
 	}
 	return &awsrds.DeleteDBInstanceOutput{DBInstance: i.output(r)}, nil
 }

@@ -32,7 +32,8 @@ func TestInstances(t *testing.T) {
 			_, err := e.c.CreateDBInstance(e.ctx, in)
 			return err
 		}
-		e.make("orders", func(in *awsrds.CreateDBInstanceInput) { in.DBClusterIdentifier = aws.String("one") })
+		e.cluster("one", "aurora-postgresql")
+		e.make("orders", of("one"))
 		for name, tt := range map[string]struct {
 			set  func(*awsrds.CreateDBInstanceInput)
 			code string

@@ -13,12 +13,17 @@ import (
 	"github.com/snapwarden/snapwarden/backup/awssim"
 )
 
-// Quotas of an account in a Region. Source: RDS User Guide, "Quotas and constraints"; both can be raised at AWS and here.
+// Quotas of an account in a Region. Source: RDS User Guide, "Quotas and constraints"; all can be raised at AWS, and those
+// that SetQuotas has here.
 const (
 	// DefaultSnapshotQuota is the number of manual DB snapshots.
 	DefaultSnapshotQuota = 100
 	// DefaultInstanceQuota is the number of DB instances.
 	DefaultInstanceQuota = 40
+	// DefaultClusterQuota is the number of DB clusters.
+	DefaultClusterQuota = 40
+	// DefaultClusterSnapshotQuota is the number of manual DB cluster snapshots.
+	DefaultClusterSnapshotQuota = 100
 )
 
 // RDS is a simulated Amazon RDS for one World.
@@ -27,6 +32,9 @@ type RDS struct {
 	snapshotQuota int
 	instanceQuota int
 	exportQuota   int
+	clusterQuota  int
+	// clusterSnapshotQuota is the number of manual snapshots of clusters.
+	clusterSnapshotQuota int
 	// exportCause and exportWarning are what export tasks that are started end with; roles are the states that were set.
 	exportCause, exportWarning string
 	roles                      map[string]roleSpan
@@ -39,19 +47,29 @@ type region struct {
 	instances shelf[*instance]
 	snapshots shelf[*snapshot]
 	exports   shelf[*exportTask]
+	clusters  shelf[*cluster]
+	// clusterSnapshots are kept apart: an instance's and a cluster's snapshot may have the same identifier.
+	clusterSnapshots shelf[*snapshot]
 	// byInstance and byResource find the snapshots of an instance by its identifier and by its DbiResourceId.
 	byInstance, byResource map[string]*names
+	// byClusterName and byClusterResource are the same for clusters; byCluster finds a cluster's instances by its DbClusterResourceId.
+	byClusterName, byClusterResource, byCluster map[string]*names
+	// retainedInstances and retainedClusters are automated backups that are kept beyond what they are of.
+	retainedInstances      []*retained[*instance]
+	retainedClusters       []*retained[*cluster]
 	instanceIDs            map[string]string // DbiResourceId -> identifier
 	subnetGroups           map[string]*subnetGroup
 	parameterGroups        map[string]*group
 	optionGroups           map[string]*group
-	// manual and running count against the quotas.
-	manual, running int
+	clusterParameterGroups map[string]*group
+	// These count against the quotas.
+	manual, running, manualClusters, runningClusters int
 }
 
 // Service makes a simulated RDS without instances.
 func Service() *RDS {
 	return &RDS{regions: map[scope]*region{}, snapshotQuota: DefaultSnapshotQuota, instanceQuota: DefaultInstanceQuota, exportQuota: DefaultExportQuota,
+		clusterQuota: DefaultClusterQuota, clusterSnapshotQuota: DefaultClusterSnapshotQuota,
 		roles: map[string]roleSpan{}}
 }
 
@@ -68,6 +86,15 @@ func (s *RDS) Definition() awssim.Definition {
 			"DescribeDBSnapshots":             awssim.Read(s.describeDBSnapshots),
 			"DeleteDBSnapshot":                awssim.Write(s.deleteDBSnapshot),
 			"RestoreDBInstanceFromDBSnapshot": awssim.Write(s.restoreDBInstanceFromDBSnapshot),
+			"CreateDBCluster":                 awssim.Write(s.createDBCluster),
+			"DescribeDBClusters":              awssim.Read(s.describeDBClusters),
+			"ModifyDBCluster":                 awssim.Write(s.modifyDBCluster),
+			"DeleteDBCluster":                 awssim.Write(s.deleteDBCluster),
+			"CreateDBClusterSnapshot":         awssim.Write(s.createDBClusterSnapshot),
+			"DescribeDBClusterSnapshots":      awssim.Read(s.describeDBClusterSnapshots),
+			"DeleteDBClusterSnapshot":         awssim.Write(s.deleteDBClusterSnapshot),
+			"RestoreDBClusterFromSnapshot":    awssim.Write(s.restoreDBClusterFromSnapshot),
+			"CreateDBClusterParameterGroup":   awssim.Write(s.createDBClusterParameterGroup),
 			"AddTagsToResource":               awssim.Write(s.addTagsToResource),
 			"RemoveTagsFromResource":          awssim.Write(s.removeTagsFromResource),
 			"ListTagsForResource":             awssim.Read(s.listTagsForResource),
@@ -106,6 +133,12 @@ func modelled() []smithy.APIError {
 		&rdstypes.InvalidDBSnapshotStateFault{}, &rdstypes.InvalidRestoreFault{}, &rdstypes.InvalidSubnet{}, &rdstypes.InvalidVPCNetworkStateFault{},
 		&rdstypes.KMSKeyNotAccessibleFault{}, &rdstypes.NetworkTypeNotSupported{}, &rdstypes.OptionGroupAlreadyExistsFault{},
 		&rdstypes.OptionGroupNotFoundFault{}, &rdstypes.OptionGroupQuotaExceededFault{}, &rdstypes.ProvisionedIopsNotAvailableInAZFault{},
+		&rdstypes.DBClusterAlreadyExistsFault{}, &rdstypes.DBClusterAutomatedBackupNotFoundFault{}, &rdstypes.DBClusterAutomatedBackupQuotaExceededFault{},
+		&rdstypes.DBClusterParameterGroupNotFoundFault{}, &rdstypes.DBClusterQuotaExceededFault{}, &rdstypes.DBClusterRoleQuotaExceededFault{},
+		&rdstypes.DBClusterSnapshotAlreadyExistsFault{}, &rdstypes.InvalidDBClusterSnapshotStateFault{}, &rdstypes.InsufficientDBClusterCapacityFault{},
+		&rdstypes.InsufficientStorageClusterCapacityFault{}, &rdstypes.InvalidGlobalClusterStateFault{}, &rdstypes.DBInstanceAutomatedBackupNotFoundFault{},
+		&rdstypes.PointInTimeRestoreNotEnabledFault{}, &rdstypes.CustomAvailabilityZoneNotFoundFault{}, &rdstypes.InvalidDBSubnetGroupStateFault{},
+		&rdstypes.StorageTypeNotAvailableFault{}, &rdstypes.InvalidDBSubnetGroupFault{}, &rdstypes.GlobalClusterNotFoundFault{},
 		&rdstypes.SnapshotQuotaExceededFault{}, &rdstypes.StorageQuotaExceededFault{}, &rdstypes.StorageTypeNotSupportedFault{},
 		&rdstypes.TenantDatabaseNotFoundFault{}, &rdstypes.TenantDatabaseQuotaExceededFault{}, &rdstypes.VpcEncryptionControlViolationException{},
 	}
@@ -134,7 +167,8 @@ func (s *RDS) in(r *awssim.Request) *region {
 	if !ok {
 		g = &region{byInstance: map[string]*names{}, byResource: map[string]*names{}, instanceIDs: map[string]string{},
 			subnetGroups:    map[string]*subnetGroup{"default": {name: "default", vpc: fmt.Sprintf("vpc-%s", short(r.Account, r.Region, "vpc")), gateway: true}},
-			parameterGroups: map[string]*group{}, optionGroups: map[string]*group{}}
+			parameterGroups: map[string]*group{}, optionGroups: map[string]*group{}, clusterParameterGroups: map[string]*group{},
+			byClusterName: map[string]*names{}, byClusterResource: map[string]*names{}, byCluster: map[string]*names{}}
 		s.regions[k] = g
 	}
 	return g

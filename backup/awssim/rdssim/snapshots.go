@@ -33,9 +33,11 @@ type snapshot struct {
 	storageType, zone     string
 	optionGroup           string
 	ready                 time.Time
-	failed                bool
-	spans                 []span
-	tags                  history[map[string]string]
+	// sourceARN is that of the snapshot that it was copied from, where that is in another Region.
+	sourceARN string
+	failed    bool
+	spans     []span
+	tags      history[map[string]string]
 }
 
 func (p *snapshot) status(now time.Time) string {

@@ -95,7 +95,8 @@ func tags(list []rdstypes.Tag) map[string]string {
 func TestSnapshotRefusals(t *testing.T) {
 	run(t, func(e env) {
 		e.make("orders")
-		e.make("member", func(in *awsrds.CreateDBInstanceInput) { in.DBClusterIdentifier = aws.String("Cluster") })
+		e.cluster("Cluster", "aurora-postgresql")
+		e.make("member", of("Cluster"))
 		for _, tt := range []struct{ instance, id, want string }{
 			{"orders", "1st", "InvalidParameterValue"}, {"orders", "a--b", "InvalidParameterValue"}, {"orders", "a-", "InvalidParameterValue"},
 			{"orders", "a_b", "InvalidParameterValue"}, {"orders", strings.Repeat("a", 256), "InvalidParameterValue"},

@@ -51,28 +51,45 @@ func tagList(m map[string]string) []rdstypes.Tag {
 func (s *RDS) tagged(r *awssim.Request, arn string, truth bool) (*history[map[string]string], error) {
 	g := s.in(r)
 	parts := strings.SplitN(arn, ":", 7)
-	if len(parts) != 7 || parts[0] != "arn" || parts[2] != "rds" || parts[5] != "db" && parts[5] != "snapshot" {
-		return nil, awssim.Fail("InvalidParameterValue", "The specified resource name does not match an RDS resource in this region.")
+	if len(parts) != 7 || parts[0] != "arn" || parts[2] != "rds" {
+		return nil, badTagged()
 	}
 	name := named(r, parts[5], arn)
-	if parts[5] == "db" {
-		find := g.instances.seen
-		if truth {
-			find = g.instances.truth
-		}
-		if i, ok := find(r, name); ok {
+	switch parts[5] {
+	case "db":
+		if i, ok := look(r, &g.instances, name, truth); ok {
 			return &i.tags, nil
 		}
 		return nil, notFound("DBInstanceNotFound", "DBInstance %s not found.", parts[6])
+	case "cluster":
+		if c, ok := look(r, &g.clusters, name, truth); ok {
+			return &c.tags, nil
+		}
+		return nil, clusterNotFound(parts[6])
+	case "snapshot":
+		if p, ok := look(r, &g.snapshots, name, truth); ok {
+			return &p.tags, nil
+		}
+		return nil, notFound("DBSnapshotNotFound", "DBSnapshot %s not found.", parts[6])
+	case "cluster-snapshot":
+		if p, ok := look(r, &g.clusterSnapshots, name, truth); ok {
+			return &p.tags, nil
+		}
+		return nil, clusterSnapshotNotFound(parts[6])
 	}
-	find := g.snapshots.seen
+	return nil, badTagged()
+}
+
+func badTagged() error {
+	return awssim.Fail("InvalidParameterValue", "The specified resource name does not match an RDS resource in this region.")
+}
+
+// look finds what has a name, in truth or as the call sees it.
+func look[T mortal](r *awssim.Request, s *shelf[T], name string, truth bool) (T, bool) {
 	if truth {
-		find = g.snapshots.truth
+		return s.truth(r, name)
 	}
-	if p, ok := find(r, name); ok {
-		return &p.tags, nil
-	}
-	return nil, notFound("DBSnapshotNotFound", "DBSnapshot %s not found.", parts[6])
+	return s.seen(r, name)
 }
 
 func (s *RDS) addTagsToResource(r *awssim.Request, in *awsrds.AddTagsToResourceInput) (*awsrds.AddTagsToResourceOutput, error) {

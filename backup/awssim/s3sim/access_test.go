@@ -94,8 +94,9 @@ func TestServiceMay(t *testing.T) {
 		"not resource":       {`{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "NotResource": "` + objects + `"}`, "s3:PutObject", false},
 		"own account":        {allow(svc, "s3:*", objects, `, "Condition": {"StringEquals": {"aws:SourceAccount": "`+account+`"}}`), "s3:PutObject", true},
 		"other account":      {allow(svc, "s3:*", objects, `, "Condition": {"StringEquals": {"AWS:SourceAccount": "`+other+`"}}`), "s3:PutObject", false},
-		"unknown":            {allow(svc, "s3:*", objects, `, "Condition": {"StringLike": {"aws:SourceArn": "*"}}`), "s3:PutObject", false},
-		"unknown deny":       {allow(svc, "s3:*", objects, "") + "," + deny(allow(`"*"`, "s3:*", objects, `, "Condition": {"StringLike": {"aws:SourceArn": "*"}}`)), "s3:PutObject", false},
+		"not told":           {allow(svc, "s3:*", objects, `, "Condition": {"StringLike": {"aws:SourceArn": "*"}}`), "s3:PutObject", false},
+		"not told, deny":     {allow(svc, "s3:*", objects, "") + "," + deny(allow(`"*"`, "s3:*", objects, `, "Condition": {"StringNotLike": {"aws:SourceArn": "x"}}`)), "s3:PutObject", false},
+		"unknown deny":       {allow(svc, "s3:*", objects, "") + "," + deny(allow(`"*"`, "s3:*", objects, `, "Condition": {"Unheard": {"aws:SourceAccount": "x"}}`)), "s3:PutObject", false},
 		"tls deny":           {allow(svc, "s3:*", objects, "") + "," + deny(allow(`"*"`, "s3:*", objects, `, "Condition": {"Bool": {"aws:SecureTransport": "false"}}`)), "s3:PutObject", true},
 	} {
 		t.Run(name, func(t *testing.T) {

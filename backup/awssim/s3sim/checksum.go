@@ -1,6 +1,8 @@
 package s3sim
 
 import (
+	"bytes"
+	"crypto/md5"  //nolint:gosec // one more of S3's
 	"crypto/sha1" //nolint:gosec // one of S3's checksums
 	"crypto/sha256"
 	"encoding/base64"
@@ -54,6 +56,22 @@ func (v values) given() (algorithm s3types.ChecksumAlgorithm, value string) {
 		return s3types.ChecksumAlgorithmSha256, *v.SHA256
 	}
 	return "", ""
+}
+
+// is holds what was sent against the MD5 in the header Content-MD5. Source: S3 API, error codes.
+func (b *body) is(contentMD5 *string) error {
+	if contentMD5 == nil {
+		return nil
+	}
+	want, err := base64.StdEncoding.DecodeString(*contentMD5)
+	got := md5.Sum(b.data) //nolint:gosec // as above
+	switch {
+	case err != nil || len(want) != len(got):
+		return awssim.Fail("InvalidDigest", "The Content-MD5 you specified was invalid.")
+	case !bytes.Equal(want, got[:]):
+		return awssim.Fail("BadDigest", "The Content-MD5 you specified did not match what we received.")
+	}
+	return nil
 }
 
 // sum computes a checksum over the whole of a content.

@@ -51,8 +51,11 @@ func (s *S3) original(r *awssim.Request, from origin) (*bucket, *object, error) 
 
 func (s *S3) copyObject(r *awssim.Request, in *awss3.CopyObjectInput) (*awss3.CopyObjectOutput, error) {
 	key := aws.ToString(in.Key)
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:PutObject", key)
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:PutObject", key, writing(in.ServerSideEncryption, in.SSEKMSKeyId, in.StorageClass, in.ACL))
 	if err != nil {
+		return nil, err
+	}
+	if err := s.objectACL(r, b, key, in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWriteACP); err != nil {
 		return nil, err
 	}
 	if in.CopySourceIfModifiedSince != nil || in.CopySourceIfUnmodifiedSince != nil || in.Tagging != nil {
@@ -89,7 +92,7 @@ func (s *S3) copyObject(r *awssim.Request, in *awss3.CopyObjectInput) (*awss3.Co
 	if o.sum, err = sum(algorithm, o.content); err != nil {
 		return nil, err
 	}
-	if o.locks, err = b.locksOf(r, in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus); err != nil {
+	if o.locks, err = b.locksOf(r.Now, in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus); err != nil {
 		return nil, err
 	}
 	b.add(r, o)

@@ -3,8 +3,8 @@ package s3sim
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -13,8 +13,32 @@ import (
 	"github.com/snapwarden/snapwarden/backup/awssim"
 )
 
+// listing is what conditions may ask of a list. Source: Service authorization reference, Amazon S3.
+func listing(prefix *string, most *int32) facts {
+	f := facts{}
+	if prefix != nil {
+		f["s3:prefix"] = []string{*prefix}
+	}
+	if most != nil {
+		f["s3:max-keys"] = []string{strconv.Itoa(int(*most))}
+	}
+	return f
+}
+
+// writing is what conditions may ask of a write.
+func writing(sse s3types.ServerSideEncryption, key *string, class s3types.StorageClass, acl s3types.ObjectCannedACL) facts {
+	f := facts{}
+	for name, value := range map[string]string{"server-side-encryption": string(sse), "server-side-encryption-aws-kms-key-id": aws.ToString(key),
+		"storage-class": string(class), "acl": string(acl)} {
+		if value != "" {
+			f["s3:x-amz-"+name] = []string{value}
+		}
+	}
+	return f
+}
+
 func (s *S3) listObjects(r *awssim.Request, in *awss3.ListObjectsV2Input) (*awss3.ListObjectsV2Output, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:ListBucket", "")
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:ListBucket", "", listing(in.Prefix, in.MaxKeys))
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +67,7 @@ func (s *S3) listObjects(r *awssim.Request, in *awss3.ListObjectsV2Input) (*awss
 }
 
 func (s *S3) listVersions(r *awssim.Request, in *awss3.ListObjectVersionsInput) (*awss3.ListObjectVersionsOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:ListBucketVersions", "")
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:ListBucketVersions", "", listing(in.Prefix, in.MaxKeys))
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +87,6 @@ func (s *S3) listVersions(r *awssim.Request, in *awss3.ListObjectVersionsInput) 
 		}
 		newest := true
 		for _, o := range slices.Backward(b.objects[key]) {
-			if o.at.After(time.Now()) {
-				continue
-			}
 			current := newest
 			newest = false
 			if !begun {

@@ -34,14 +34,14 @@ func noLock() error {
 	return awssim.Fail("InvalidRequest", "Bucket is missing Object Lock Configuration")
 }
 
-// locksOf gives a new version's locks: those of the call, or the bucket's default.
-func (b *bucket) locksOf(r *awssim.Request, mode s3types.ObjectLockMode, until *time.Time, hold s3types.ObjectLockLegalHoldStatus) (l locks, err error) {
+// locksOf gives the locks of a version that is new at an instant: those of the call, or the bucket's default.
+func (b *bucket) locksOf(at time.Time, mode s3types.ObjectLockMode, until *time.Time, hold s3types.ObjectLockLegalHoldStatus) (l locks, err error) {
 	switch {
 	case (mode != "" || until != nil || hold != "") && !b.lockable:
 		return l, noLock()
 	case (mode == "") != (until == nil):
 		return l, awssim.Fail("InvalidArgument", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied")
-	case mode != "" && !until.After(r.Now):
+	case mode != "" && !until.After(at):
 		return l, awssim.Fail("InvalidArgument", "The retain until date must be in the future!")
 	}
 	l.hold = hold
@@ -49,7 +49,7 @@ func (b *bucket) locksOf(r *awssim.Request, mode s3types.ObjectLockMode, until *
 		l.mode, l.keepTo = s3types.ObjectLockRetentionMode(mode), *until
 	} else if b.lock != nil {
 		d := b.lock.DefaultRetention
-		l.mode, l.keepTo = d.Mode, r.Now.AddDate(int(aws.ToInt32(d.Years)), 0, int(aws.ToInt32(d.Days)))
+		l.mode, l.keepTo = d.Mode, at.AddDate(int(aws.ToInt32(d.Years)), 0, int(aws.ToInt32(d.Days)))
 	}
 	return l, nil
 }

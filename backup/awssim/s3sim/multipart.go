@@ -40,8 +40,11 @@ type part struct {
 
 func (s *S3) createUpload(r *awssim.Request, in *awss3.CreateMultipartUploadInput) (*awss3.CreateMultipartUploadOutput, error) {
 	key := aws.ToString(in.Key)
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:PutObject", key)
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:PutObject", key, writing(in.ServerSideEncryption, in.SSEKMSKeyId, in.StorageClass, in.ACL))
 	if err != nil {
+		return nil, err
+	}
+	if err := s.objectACL(r, b, key, in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWriteACP); err != nil {
 		return nil, err
 	}
 	if in.Tagging != nil || in.SSECustomerAlgorithm != nil {
@@ -57,7 +60,7 @@ func (s *S3) createUpload(r *awssim.Request, in *awss3.CreateMultipartUploadInpu
 	if o.cipher, err = b.seal(r, in.ServerSideEncryption, in.SSEKMSKeyId, nil, nil); err != nil {
 		return nil, err
 	}
-	if o.locks, err = b.locksOf(r, in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus); err != nil {
+	if o.locks, err = b.locksOf(r.Now, in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus); err != nil {
 		return nil, err
 	}
 	if o.sum.algorithm, o.sum.kind, err = kindOf(in.ChecksumAlgorithm, in.ChecksumType); err != nil {
@@ -128,6 +131,9 @@ func (s *S3) uploadPart(r *awssim.Request, in *awss3.UploadPartInput) (*awss3.Up
 	data, ok := in.Body.(*body)
 	if !ok {
 		return nil, awssim.FailStatus(500, "InternalError", "the body was not read")
+	}
+	if err := data.is(in.ContentMD5); err != nil {
+		return nil, err
 	}
 	p, err := u.put(r, in.PartNumber, bytesBlob(slices.Clone(data.data)), values{in.ChecksumCRC32, in.ChecksumCRC32C, in.ChecksumCRC64NVME, in.ChecksumSHA1, in.ChecksumSHA256})
 	if err != nil {

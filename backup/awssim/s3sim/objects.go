@@ -20,8 +20,7 @@ const (
 	maxPut = 5 << 30 // bytes in one PutObject, part or CopyObject
 )
 
-// object is one version of what a key has. Before at it is being written by a service, and nobody sees it. It is never changed but for its
-// locks and its restoring.
+// object is one version of what a key has. It is never changed but for its locks and its restoring.
 type object struct {
 	key, version, etag string
 	marker             bool
@@ -37,16 +36,10 @@ type object struct {
 	locks
 }
 
-// newest gives the object that a key has. The time is that of the call itself and not Request.Now: no read of S3 is stale.
+// newest gives the object that a key has.
 func (b *bucket) newest(key string) *object {
-	now := time.Now()
-	for _, o := range slices.Backward(b.objects[key]) {
-		if !o.at.After(now) {
-			if o.marker {
-				return nil
-			}
-			return o
-		}
+	if all := b.objects[key]; len(all) > 0 && !all[len(all)-1].marker {
+		return all[len(all)-1]
 	}
 	return nil
 }
@@ -61,7 +54,7 @@ func (b *bucket) version(key, id *string) (*object, error) {
 	}
 	for _, o := range b.objects[aws.ToString(key)] {
 		switch {
-		case o.version != *id || o.at.After(time.Now()):
+		case o.version != *id:
 		case o.marker:
 			return nil, awssim.FailStatus(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 		default:
@@ -80,6 +73,16 @@ func (b *bucket) add(r *awssim.Request, o *object) {
 		b.objects[o.key] = slices.DeleteFunc(b.objects[o.key], func(old *object) bool { return old.version == "null" })
 	}
 	b.objects[o.key] = append(b.objects[o.key], o)
+}
+
+// settle adds what services have written by now, in the order of its time.
+func (b *bucket) settle(r *awssim.Request) {
+	now := time.Now()
+	for len(b.pending) > 0 && !b.pending[0].at.After(now) {
+		o := b.pending[0]
+		b.pending = b.pending[1:]
+		b.add(r, o)
+	}
 }
 
 // versionID is what answers tell of a version: nothing while the bucket never had versions.
@@ -135,8 +138,11 @@ func class(c s3types.StorageClass) (s3types.StorageClass, error) {
 
 func (s *S3) putObject(r *awssim.Request, in *awss3.PutObjectInput) (*awss3.PutObjectOutput, error) {
 	key := aws.ToString(in.Key)
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:PutObject", key)
+	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:PutObject", key, writing(in.ServerSideEncryption, in.SSEKMSKeyId, in.StorageClass, in.ACL))
 	if err != nil {
+		return nil, err
+	}
+	if err := s.objectACL(r, b, key, in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWriteACP); err != nil {
 		return nil, err
 	}
 	if err := b.admits(key, in.IfMatch, in.IfNoneMatch); err != nil {
@@ -148,6 +154,9 @@ func (s *S3) putObject(r *awssim.Request, in *awss3.PutObjectInput) (*awss3.PutO
 	data, ok := in.Body.(*body)
 	if !ok {
 		return nil, awssim.FailStatus(500, "InternalError", "the body was not read")
+	}
+	if err := data.is(in.ContentMD5); err != nil {
+		return nil, err
 	}
 	o := &object{key: key, content: bytesBlob(slices.Clone(data.data)), at: r.Now, contentType: contentType(in.ContentType), metadata: maps.Clone(in.Metadata)}
 	o.etag = `"` + o.content.etag() + `"`
@@ -161,7 +170,7 @@ func (s *S3) putObject(r *awssim.Request, in *awss3.PutObjectInput) (*awss3.PutO
 	if o.sum, err = receive(in.ChecksumAlgorithm, s3types.ChecksumAlgorithmCrc32, v, o.content); err != nil {
 		return nil, err
 	}
-	if o.locks, err = b.locksOf(r, in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus); err != nil {
+	if o.locks, err = b.locksOf(r.Now, in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus); err != nil {
 		return nil, err
 	}
 	b.add(r, o)
@@ -202,8 +211,11 @@ func (s *S3) getObject(r *awssim.Request, in *awss3.GetObjectInput) (*awss3.GetO
 	if err != nil {
 		return nil, err
 	}
-	if in.IfMatch != nil && !same(in.IfMatch, o.etag) {
-		return nil, precondition()
+	if in.PartNumber != nil {
+		return nil, unsupported("reads of one part")
+	}
+	if err := o.wanted(in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince); err != nil {
+		return nil, err
 	}
 	if err := o.readable(r, in.SSECustomerAlgorithm, in.SSECustomerKeyMD5); err != nil {
 		return nil, err
@@ -222,11 +234,24 @@ func (s *S3) getObject(r *awssim.Request, in *awss3.GetObjectInput) (*awss3.GetO
 	return &awss3.GetObjectOutput{
 		Body: &reader{b: content}, ContentLength: aws.Int64(content.size), ContentRange: where, ETag: aws.String(o.etag), VersionId: b.versionID(o),
 		LastModified: aws.Time(o.at), ContentType: aws.String(o.contentType), Metadata: maps.Clone(o.metadata), StorageClass: o.shownClass(),
-		ServerSideEncryption: o.cipher.sse, SSEKMSKeyId: optional(o.cipher.key), Restore: o.restoring(r),
+		ServerSideEncryption: o.cipher.sse, SSEKMSKeyId: optional(o.cipher.key), Restore: o.restoring(),
 		SSECustomerAlgorithm: o.cipher.algorithm(), SSECustomerKeyMD5: optional(o.cipher.customer),
 		ChecksumCRC32: w.CRC32, ChecksumCRC32C: w.CRC32C, ChecksumCRC64NVME: w.CRC64NVME, ChecksumSHA1: w.SHA1, ChecksumSHA256: w.SHA256,
 		ObjectLockMode: s3types.ObjectLockMode(o.mode), ObjectLockRetainUntilDate: o.retained(), ObjectLockLegalHoldStatus: o.hold,
 	}, nil
+}
+
+// wanted tells why the conditions of a read do not let it have the object. Source: S3 user guide, Conditional requests.
+func (o *object) wanted(match, noneMatch *string, since, until *time.Time) error {
+	switch {
+	case since != nil || until != nil:
+		return unsupported("reads with conditions on times")
+	case match != nil && *match != "*" && !same(match, o.etag):
+		return precondition()
+	case noneMatch != nil && (*noneMatch == "*" || same(noneMatch, o.etag)):
+		return awssim.FailStatus(304, "NotModified", "Not Modified")
+	}
+	return nil
 }
 
 // readable tells why the caller cannot read the bytes of an object.
@@ -272,15 +297,15 @@ func (s *S3) headObject(r *awssim.Request, in *awss3.HeadObjectInput) (*awss3.He
 	if err != nil {
 		return nil, head(err)
 	}
-	if in.IfMatch != nil && !same(in.IfMatch, o.etag) {
-		return nil, head(precondition())
+	if err := o.wanted(in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince); err != nil {
+		return nil, head(err)
 	}
 	if err := o.cipher.given(in.SSECustomerAlgorithm, in.SSECustomerKeyMD5); err != nil {
 		return nil, head(err)
 	}
 	out := &awss3.HeadObjectOutput{
 		ContentLength: aws.Int64(o.content.size), ETag: aws.String(o.etag), LastModified: aws.Time(o.at), VersionId: b.versionID(o),
-		ContentType: aws.String(o.contentType), Metadata: maps.Clone(o.metadata), StorageClass: o.shownClass(), Restore: o.restoring(r),
+		ContentType: aws.String(o.contentType), Metadata: maps.Clone(o.metadata), StorageClass: o.shownClass(), Restore: o.restoring(),
 		ServerSideEncryption: o.cipher.sse, SSEKMSKeyId: optional(o.cipher.key), SSECustomerAlgorithm: o.cipher.algorithm(), SSECustomerKeyMD5: optional(o.cipher.customer),
 		ObjectLockMode: s3types.ObjectLockMode(o.mode), ObjectLockRetainUntilDate: o.retained(), ObjectLockLegalHoldStatus: o.hold,
 	}
@@ -304,6 +329,9 @@ func (s *S3) deleteObject(r *awssim.Request, in *awss3.DeleteObjectInput) (*awss
 	if err != nil {
 		return nil, err
 	}
+	if in.IfMatchLastModifiedTime != nil || in.IfMatchSize != nil {
+		return nil, unsupported("deletes with conditions on time or size")
+	}
 	if in.IfMatch != nil {
 		if err := b.admits(key, in.IfMatch, nil); err != nil {
 			return nil, err
@@ -318,7 +346,7 @@ func (s *S3) deleteObject(r *awssim.Request, in *awss3.DeleteObjectInput) (*awss
 	if in.VersionId != nil {
 		id = *in.VersionId
 	}
-	at := slices.IndexFunc(b.objects[key], func(o *object) bool { return o.version == id && !o.at.After(time.Now()) })
+	at := slices.IndexFunc(b.objects[key], func(o *object) bool { return o.version == id })
 	if at < 0 {
 		return &awss3.DeleteObjectOutput{}, nil
 	}

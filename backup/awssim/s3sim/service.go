@@ -25,9 +25,11 @@ type bucket struct {
 	name, region, owner string
 	made                time.Time
 	// objects holds the versions of each key, the oldest first.
-	objects    map[string][]*object
+	objects map[string][]*object
+	// pending are the objects that services are writing, by the time at which each will be there.
+	pending    []*object
 	uploads    map[string]*upload
-	ownership  s3types.ObjectOwnership
+	ownership  s3types.ObjectOwnership // empty where it is not set: then ACLs count
 	grants     []s3types.Grant
 	policy     *policy.Document
 	policyText string
@@ -56,6 +58,7 @@ func (s *S3) Definition() awssim.Definition {
 			"DeleteBucketPolicy":              awssim.Write(s.deleteBucketPolicy),
 			"PutBucketOwnershipControls":      awssim.Write(s.putBucketOwnershipControls),
 			"GetBucketOwnershipControls":      awssim.Read(s.getBucketOwnershipControls),
+			"DeleteBucketOwnershipControls":   awssim.Write(s.deleteBucketOwnershipControls),
 			"PutBucketAcl":                    awssim.Write(s.putBucketACL),
 			"GetBucketAcl":                    awssim.Read(s.getBucketACL),
 			"PutPublicAccessBlock":            awssim.Write(s.putPublicAccessBlock),
@@ -173,22 +176,36 @@ func unsupported(format string, args ...any) error {
 	return awssim.FailStatus(501, "NotImplemented", "s3sim: "+format, args...)
 }
 
-// find gives the bucket that a call is about, and refuses the call where S3 would.
-func (s *S3) find(r *awssim.Request, bucketName, expectedOwner *string, action, key string) (*bucket, error) {
-	b, err := s.anywhere(r, bucketName, expectedOwner, action, key)
-	if err == nil && b.region != r.Region {
+// bucket gives a bucket as it is now.
+func (s *S3) bucket(r *awssim.Request, bucketName string) (*bucket, bool) {
+	b, ok := s.buckets[name{r.Partition(), bucketName}]
+	if ok {
+		b.settle(r)
+	}
+	return b, ok
+}
+
+func noBucket() error {
+	return awssim.FailStatus(404, "NoSuchBucket", "The specified bucket does not exist")
+}
+
+// find gives the bucket that a call is about, and refuses the call where S3 would. Who comes to the wrong Region is sent on before it is asked who
+// that is.
+func (s *S3) find(r *awssim.Request, bucketName, expectedOwner *string, action, key string, told ...facts) (*bucket, error) {
+	if b, ok := s.bucket(r, aws.ToString(bucketName)); ok && b.region != r.Region {
 		return nil, awssim.FailStatus(301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")
 	}
-	return b, err
+	return s.anywhere(r, bucketName, expectedOwner, action, key, told...)
 }
 
 // anywhere is find for a bucket in any Region, as the source of a copy may be.
-func (s *S3) anywhere(r *awssim.Request, bucketName, expectedOwner *string, action, key string) (*bucket, error) {
-	b, ok := s.buckets[name{r.Partition(), aws.ToString(bucketName)}]
+func (s *S3) anywhere(r *awssim.Request, bucketName, expectedOwner *string, action, key string, told ...facts) (*bucket, error) {
+	r.Now = time.Now() // no call of S3 looks into the past
+	b, ok := s.bucket(r, aws.ToString(bucketName))
 	switch {
 	case !ok:
-		return nil, awssim.FailStatus(404, "NoSuchBucket", "The specified bucket does not exist")
-	case expectedOwner != nil && *expectedOwner != b.owner, !s.may(r, b, action, key):
+		return nil, noBucket()
+	case expectedOwner != nil && *expectedOwner != b.owner, !s.may(r, b, action, key, told...):
 		return nil, denied()
 	}
 	return b, nil
@@ -196,6 +213,10 @@ func (s *S3) anywhere(r *awssim.Request, bucketName, expectedOwner *string, acti
 
 func (s *S3) createBucket(r *awssim.Request, in *awss3.CreateBucketInput) (*awss3.CreateBucketOutput, error) {
 	n := aws.ToString(in.Bucket)
+	r.Now = time.Now()
+	if headers := given(in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWrite, in.GrantWriteACP); headers || in.ACL != "" && in.ACL != s3types.BucketCannedACLPrivate {
+		return nil, unsupported("ACLs in CreateBucket")
+	}
 	if err := policy.ValidateBucketName(n); err != nil {
 		var why *policy.NameError
 		if !errors.As(err, &why) || why.Rule != policy.RuleLabel { // S3 itself takes a hyphen beside a dot
@@ -210,14 +231,18 @@ func (s *S3) createBucket(r *awssim.Request, in *awss3.CreateBucketInput) (*awss
 		return nil, awssim.Fail("IllegalLocationConstraintException", "The %s location constraint is incompatible for the region specific endpoint this request was sent to.", place)
 	}
 	if old, ok := s.buckets[name{r.Partition(), n}]; ok {
-		if old.owner == r.Account {
+		switch {
+		case old.owner == r.Account && old.region == r.Region && r.Region == "us-east-1": // for old programs
+			old.grants = private(old.owner)
+			return &awss3.CreateBucketOutput{Location: aws.String("/" + n)}, nil
+		case old.owner == r.Account:
 			return nil, awssim.FailStatus(409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.")
 		}
 		return nil, awssim.FailStatus(409, "BucketAlreadyExists", "The requested bucket name is not available.")
 	}
 	b := &bucket{
 		name: n, region: r.Region, owner: r.Account, made: r.Now, objects: map[string][]*object{}, uploads: map[string]*upload{},
-		ownership: s3types.ObjectOwnershipBucketOwnerEnforced, block: blocks(true),
+		ownership: s3types.ObjectOwnershipBucketOwnerEnforced, grants: private(r.Account), block: blocks(true),
 		encryption: s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAes256},
 	}
 	if in.ObjectOwnership != "" {
@@ -244,7 +269,8 @@ func head(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	code := map[int]string{404: "NotFound", 403: "Forbidden", 301: "MovedPermanently", 412: "PreconditionFailed", 405: "MethodNotAllowed"}[e.Status]
+	code := map[int]string{404: "NotFound", 403: "Forbidden", 301: "MovedPermanently", 304: "NotModified", 412: "PreconditionFailed", 405: "MethodNotAllowed",
+		501: "NotImplemented"}[e.Status]
 	if code == "" {
 		code = "BadRequest"
 	}

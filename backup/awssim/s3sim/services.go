@@ -12,7 +12,7 @@ import (
 
 // BucketPlace gives a bucket's Region and owner. Other simulated services call it, under the World's lock.
 func (s *S3) BucketPlace(r *awssim.Request, bucket string) (region, owner string, exists bool) {
-	b, ok := s.buckets[name{r.Partition(), bucket}]
+	b, ok := s.bucket(r, bucket)
 	if !ok {
 		return "", "", false
 	}
@@ -21,55 +21,51 @@ func (s *S3) BucketPlace(r *awssim.Request, bucket string) (region, owner string
 
 // HasObject tells whether a key is taken, also by an object that a service is writing. Other simulated services call it, under the World's lock.
 func (s *S3) HasObject(r *awssim.Request, bucket, key string) bool {
-	b, ok := s.buckets[name{r.Partition(), bucket}]
-	if !ok || len(b.objects[key]) == 0 {
-		return false
-	}
-	all := b.objects[key]
-	return !all[len(all)-1].marker
+	b, ok := s.bucket(r, bucket)
+	return ok && (b.newest(key) != nil || slices.ContainsFunc(b.pending, func(o *object) bool { return o.key == key }))
 }
 
 // ServicePut writes an object for a service; it is there from the given instant on. It does not ask whether the service may: ServiceMay does.
 // Other simulated services call it, under the World's lock.
 func (s *S3) ServicePut(r *awssim.Request, bucket, key string, data []byte, at time.Time) error {
-	b, ok := s.buckets[name{r.Partition(), bucket}]
+	b, ok := s.bucket(r, bucket)
 	if !ok {
-		return awssim.FailStatus(404, "NoSuchBucket", "The specified bucket does not exist")
+		return noBucket()
 	}
 	return b.put(r, key, bytesBlob(data), at)
 }
 
-// put makes an object as S3 does for a call without any header.
+// put makes an object as S3 does for a call without any header. It is the newest version of its key from the given instant on; what the key has till
+// then stays.
 func (b *bucket) put(r *awssim.Request, key string, content blob, at time.Time) (err error) {
 	o := &object{key: key, content: content, etag: `"` + content.etag() + `"`, at: at, contentType: contentType(nil), class: s3types.StorageClassStandard}
 	if o.cipher, err = b.seal(r, "", nil, nil, nil); err != nil {
 		return err
 	}
-	if o.locks, err = b.locksOf(r, "", nil, ""); err != nil {
+	if o.locks, err = b.locksOf(at, "", nil, ""); err != nil {
 		return err
 	}
 	if o.sum, err = sum(s3types.ChecksumAlgorithmCrc64nvme, content); err != nil {
 		return err
 	}
-	b.add(r, o)
+	b.pending = append(b.pending, o)
+	slices.SortStableFunc(b.pending, func(x, y *object) int { return x.at.Compare(y.at) })
+	b.settle(r)
 	return nil
 }
 
 // ServiceDrop takes away an object that a service is writing and that is not there yet: its work was ended. Other simulated services call it,
 // under the World's lock.
 func (s *S3) ServiceDrop(r *awssim.Request, bucket, key string) {
-	if b, ok := s.buckets[name{r.Partition(), bucket}]; ok {
-		b.objects[key] = slices.DeleteFunc(b.objects[key], func(o *object) bool { return o.at.After(r.Now) })
-		if len(b.objects[key]) == 0 {
-			delete(b.objects, key)
-		}
+	if b, ok := s.bucket(r, bucket); ok {
+		b.pending = slices.DeleteFunc(b.pending, func(o *object) bool { return o.key == key })
 	}
 }
 
 // ServiceGet gives the bytes of an object to a service. It does not ask whether the service may. Other simulated services call it, under the
 // World's lock.
 func (s *S3) ServiceGet(r *awssim.Request, bucket, key string) (data []byte, exists bool) {
-	b, ok := s.buckets[name{r.Partition(), bucket}]
+	b, ok := s.bucket(r, bucket)
 	if !ok {
 		return nil, false
 	}
@@ -88,14 +84,12 @@ func (s *S3) ServiceMay(r *awssim.Request, bucket, principal, canonicalID, actio
 
 // ServiceMayObject is ServiceMay for one object.
 func (s *S3) ServiceMayObject(r *awssim.Request, bucket, key, principal, canonicalID, action string) bool {
-	b, ok := s.buckets[name{r.Partition(), bucket}]
+	b, ok := s.bucket(r, bucket)
 	if !ok {
 		return false
 	}
-	resource := b.arn(r)
-	if strings.HasSuffix(action, "Object") {
-		resource += "/" + key
+	if !strings.HasSuffix(action, "Object") {
+		key = ""
 	}
-	allowed, denied := b.decide(r, caller{account: r.Account, service: principal, canonicalID: canonicalID}, action, resource)
-	return allowed && !denied
+	return b.serviceMay(r, principal, canonicalID, action, key)
 }

@@ -1,8 +1,6 @@
 package s3sim
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -14,10 +12,7 @@ import (
 	"github.com/snapwarden/snapwarden/policy"
 )
 
-const (
-	maxPolicy = 20 << 10
-	maxGrants = 100
-)
+const maxPolicy = 20 << 10
 
 func malformed() error {
 	return awssim.Fail("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
@@ -91,76 +86,6 @@ func (s *S3) deleteBucketPolicy(r *awssim.Request, in *awss3.DeleteBucketPolicyI
 	}
 	b.policy, b.policyText = nil, ""
 	return &awss3.DeleteBucketPolicyOutput{}, nil
-}
-
-func (s *S3) putBucketOwnershipControls(r *awssim.Request, in *awss3.PutBucketOwnershipControlsInput) (*awss3.PutBucketOwnershipControlsOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:PutBucketOwnershipControls", "")
-	if err != nil {
-		return nil, err
-	}
-	if in.OwnershipControls == nil || len(in.OwnershipControls.Rules) != 1 {
-		return nil, malformed()
-	}
-	to := in.OwnershipControls.Rules[0].ObjectOwnership
-	if to == s3types.ObjectOwnershipBucketOwnerEnforced && len(b.grants) > 0 {
-		return nil, awssim.Fail("InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
-	}
-	b.ownership = to
-	return &awss3.PutBucketOwnershipControlsOutput{}, nil
-}
-
-func (s *S3) getBucketOwnershipControls(r *awssim.Request, in *awss3.GetBucketOwnershipControlsInput) (*awss3.GetBucketOwnershipControlsOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:GetBucketOwnershipControls", "")
-	if err != nil {
-		return nil, err
-	}
-	return &awss3.GetBucketOwnershipControlsOutput{OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: b.ownership}}}}, nil
-}
-
-// ownerID is the canonical user id of an account: 64 hexadecimal digits that are its own.
-func ownerID(account string) string {
-	sum := sha256.Sum256([]byte("canonical id of " + account))
-	return hex.EncodeToString(sum[:])
-}
-
-func (s *S3) putBucketACL(r *awssim.Request, in *awss3.PutBucketAclInput) (*awss3.PutBucketAclOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:PutBucketAcl", "")
-	if err != nil {
-		return nil, err
-	}
-	if b.ownership == s3types.ObjectOwnershipBucketOwnerEnforced {
-		return nil, awssim.Fail("AccessControlListNotSupported", "The bucket does not allow ACLs")
-	}
-	p := in.AccessControlPolicy
-	if p == nil || p.Owner == nil || aws.ToString(p.Owner.ID) != ownerID(b.owner) || len(p.Grants) > maxGrants {
-		return nil, awssim.Fail("MalformedACLError", "The ACL that you provided was not well formed or did not validate against our published schema")
-	}
-	var grants []s3types.Grant
-	for _, g := range p.Grants {
-		if g.Grantee == nil || g.Grantee.Type != s3types.TypeCanonicalUser || len(aws.ToString(g.Grantee.ID)) != 64 {
-			return nil, awssim.Fail("InvalidArgument", "Invalid id")
-		}
-		if id := *g.Grantee.ID; id != ownerID(b.owner) {
-			grants = append(grants, s3types.Grant{Permission: g.Permission, Grantee: &s3types.Grantee{Type: s3types.TypeCanonicalUser, ID: &id}})
-		}
-	}
-	b.grants = grants
-	return &awss3.PutBucketAclOutput{}, nil
-}
-
-func (s *S3) getBucketACL(r *awssim.Request, in *awss3.GetBucketAclInput) (*awss3.GetBucketAclOutput, error) {
-	b, err := s.find(r, in.Bucket, in.ExpectedBucketOwner, "s3:GetBucketAcl", "")
-	if err != nil {
-		return nil, err
-	}
-	grant := func(id string, p s3types.Permission) s3types.Grant {
-		return s3types.Grant{Permission: p, Grantee: &s3types.Grantee{Type: s3types.TypeCanonicalUser, ID: &id}}
-	}
-	out := &awss3.GetBucketAclOutput{Owner: &s3types.Owner{ID: aws.String(ownerID(b.owner))}, Grants: []s3types.Grant{grant(ownerID(b.owner), s3types.PermissionFullControl)}}
-	for _, g := range b.grants {
-		out.Grants = append(out.Grants, grant(*g.Grantee.ID, g.Permission))
-	}
-	return out, nil
 }
 
 // blocks is a setting of Block Public Access in which all four are alike.

@@ -29,11 +29,12 @@ func (o *object) archived() bool {
 }
 
 // restoring is the object's header x-amz-restore.
-func (o *object) restoring(r *awssim.Request) *string {
+func (o *object) restoring() *string {
+	now := time.Now()
 	switch {
-	case o.restoredAt.IsZero(), !r.Now.Before(o.until):
+	case o.restoredAt.IsZero(), !now.Before(o.until):
 		return nil
-	case r.Now.Before(o.restoredAt):
+	case now.Before(o.restoredAt):
 		return aws.String(`ongoing-request="true"`)
 	}
 	return aws.String(`ongoing-request="false", expiry-date="` + o.until.UTC().Format(http.TimeFormat) + `"`)
@@ -71,10 +72,12 @@ func (s *S3) restoreObject(r *awssim.Request, in *awss3.RestoreObjectInput) (*aw
 	case !o.restoredAt.IsZero() && r.Now.Before(o.restoredAt):
 		return nil, awssim.FailStatus(409, "RestoreAlreadyInProgress", "Object restore is already in progress")
 	}
+	from := r.Now // of a copy that is there, the time it stays is counted anew
 	if o.archived() {
 		o.restoredAt = r.Now.Add(r.Scale(takes))
+		from = o.restoredAt
 	}
-	o.until = o.restoredAt.AddDate(0, 0, int(*req.Days))
+	o.until = from.AddDate(0, 0, int(*req.Days))
 	return &awss3.RestoreObjectOutput{}, nil
 }
 

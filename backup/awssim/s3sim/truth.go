@@ -17,7 +17,7 @@ type ObjectView struct {
 	Size int64
 	// At is when it was written, or will be.
 	At time.Time
-	// Version is its id, "null" in a bucket without versions; Marker tells a delete marker.
+	// Version is its id, "null" in a bucket without versions, empty while a service is writing it; Marker tells a delete marker.
 	Version string
 	Marker  bool
 	Class   s3types.StorageClass
@@ -37,7 +37,7 @@ type UploadView struct {
 // truth runs f on a bucket, if there is one.
 func (s *S3) truth(w *awssim.World, region, bucketName string, f func(*awssim.Request, *bucket)) {
 	w.Do("", region, func(r *awssim.Request) {
-		if b, ok := s.buckets[name{r.Partition(), bucketName}]; ok {
+		if b, ok := s.bucket(r, bucketName); ok {
 			f(r, b)
 		}
 	})
@@ -58,8 +58,19 @@ func (s *S3) Objects(w *awssim.World, region, bucketName string) (all []ObjectVi
 // Versions gives all versions of a bucket's objects, by key and the oldest first, without a call.
 func (s *S3) Versions(w *awssim.World, region, bucketName string) (all []ObjectView) {
 	s.truth(w, region, bucketName, func(_ *awssim.Request, b *bucket) {
-		for _, key := range slices.Sorted(maps.Keys(b.objects)) {
-			for _, o := range b.objects[key] {
+		keys := slices.Collect(maps.Keys(b.objects))
+		for _, o := range b.pending {
+			keys = append(keys, o.key)
+		}
+		slices.Sort(keys)
+		for _, key := range slices.Compact(keys) {
+			versions := slices.Clone(b.objects[key])
+			for _, o := range b.pending {
+				if o.key == key {
+					versions = append(versions, o)
+				}
+			}
+			for _, o := range versions {
 				all = append(all, ObjectView{key, o.content.size, o.at, o.version, o.marker, o.class, o.cipher.sse, o.cipher.key, maps.Clone(o.metadata)})
 			}
 		}
@@ -77,11 +88,28 @@ func (s *S3) Uploads(w *awssim.World, region, bucketName string) (all []UploadVi
 	return all
 }
 
-// Content gives a copy of an object's bytes, without a call; nil if there is none.
+// latest gives the version of a key that was made last, also a delete marker, or that a service is writing to be so.
+func (b *bucket) latest(key string) (o *object) {
+	if all := b.objects[key]; len(all) > 0 {
+		o = all[len(all)-1]
+	}
+	for _, p := range b.pending {
+		if p.key == key {
+			o = p
+		}
+	}
+	return o
+}
+
+// maxContent is the most that Content gives.
+const maxContent = 1 << 30
+
+// Content gives a copy of the bytes of a key's newest version, also of one that a service is still writing, without a call; nil if there is none, and
+// for more than 1 GiB, as generated objects may have: Same compares those, and GetObject reads ranges of them.
 func (s *S3) Content(w *awssim.World, region, bucketName, key string) (data []byte) {
 	s.truth(w, region, bucketName, func(_ *awssim.Request, b *bucket) {
-		if all := b.objects[key]; len(all) > 0 {
-			data = all[len(all)-1].content.bytes()
+		if o := b.latest(key); o != nil && o.content.size <= maxContent {
+			data = o.content.bytes()
 		}
 	})
 	return data
@@ -92,8 +120,8 @@ func (s *S3) Same(w *awssim.World, regionA, bucketA, keyA, regionB, bucketB, key
 	sum := func(region, bucketName, key string) (crc uint64, size int64) {
 		size = -1
 		s.truth(w, region, bucketName, func(_ *awssim.Request, b *bucket) {
-			if all := b.objects[key]; len(all) > 0 {
-				crc, size = all[len(all)-1].content.crc(), all[len(all)-1].content.size
+			if o := b.latest(key); o != nil {
+				crc, size = o.content.crc(), o.content.size
 			}
 		})
 		return crc, size
@@ -112,18 +140,27 @@ func (s *S3) Generate(w *awssim.World, region, bucketName, key string, size int6
 	return made
 }
 
-// Damage changes one bit in the middle of an object, as no call can. Its ETag stays, as it would if a disk had done it.
+// Damage changes one bit in the middle of the newest version of a key, as no call can. Its ETag stays, as it would if a disk had done it.
 func (s *S3) Damage(w *awssim.World, region, bucketName, key string) (found bool) {
 	s.truth(w, region, bucketName, func(_ *awssim.Request, b *bucket) {
-		all := b.objects[key]
-		if len(all) == 0 || all[len(all)-1].content.size == 0 {
+		o := b.latest(key)
+		if o == nil || o.content.size == 0 {
 			return
 		}
-		o := *all[len(all)-1]
-		data := o.content.bytes()
-		data[len(data)/2] ^= 1
-		o.content = bytesBlob(data)
-		all[len(all)-1], found = &o, true
+		mid := o.content.size / 2
+		bad := o.content.cut(mid, 1).bytes()
+		bad[0] ^= 1
+		content := o.content.cut(0, mid).and(piece{&uploaded{bad}, 0, 1})
+		for _, p := range o.content.cut(mid+1, o.content.size-mid-1).pieces {
+			content = content.and(p)
+		}
+		damaged := *o
+		damaged.content, found = content, true
+		for _, all := range [][]*object{b.objects[key], b.pending} {
+			if i := slices.Index(all, o); i >= 0 {
+				all[i] = &damaged
+			}
+		}
 	})
 	return found
 }
