@@ -1,6 +1,7 @@
 package iamsim_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,7 @@ import (
 	"github.com/snapwarden/snapwarden/rds"
 	"github.com/snapwarden/snapwarden/s3export/elasticacheexport"
 	"github.com/snapwarden/snapwarden/s3export/objectcopy"
+	"github.com/snapwarden/snapwarden/s3export/protect"
 )
 
 // site is a World in which the library works as the simulated user, with the policies that it says it needs.
@@ -160,6 +162,25 @@ func TestWorkflowsWithTheirPolicies(t *testing.T) {
 				return policy.ObjectCopyPolicy(policy.ObjectCopy{From: policy.ObjectPlace{Bucket: "exports", Region: place}, To: policy.ObjectPlace{Bucket: "copies", Region: place}})
 			}, func() (backup.Operation, error) {
 				return c.Start(s.Context(), objectcopy.Object(home, place, "exports", "nightly-0001.rdb"), backup.Spec{Token: "c", Options: objectcopy.Options{Region: place, Bucket: "copies"}})
+			})
+			made := awss3.NewFromConfig(s.config())
+			in := bucketIn("held", place)
+			in.ObjectLockEnabledForBucket = aws.Bool(true)
+			_, err = made.CreateBucket(s.Context(), in)
+			s.must(err)
+			_, err = made.PutObject(s.Context(), &awss3.PutObjectInput{Bucket: aws.String("held"), Key: aws.String("a"), Body: strings.NewReader("a")})
+			s.must(err)
+			guard := protect.NewFromConfig(s.config())
+			object := objectcopy.Object(home, place, "held", "a")
+			keep := policy.Retention{Mode: policy.LockGovernance, Until: time.Now().Add(48 * time.Hour)}
+			s.work(guard, func() (policy.Document, error) {
+				return policy.ProtectLockPolicy(policy.Protect{Bucket: "held", Region: place, Retention: true, LegalHold: true})
+			}, func() (backup.Operation, error) {
+				return guard.StartProtect(s.Context(), object, backup.Spec{Token: "h", Options: protect.LockOptions{Retention: keep, LegalHold: policy.LegalHoldOn}})
+			})
+			s.work(guard, func() (policy.Document, error) { return policy.ProtectLifecyclePolicy("held", place) }, func() (backup.Operation, error) {
+				return guard.StartLifecycle(s.Context(), protect.Bucket(home, place, "held"), backup.Spec{Token: "l", Options: protect.LifecycleOptions{
+					Rules: []policy.LifecycleRule{{ID: "abort", AbortUploadsDays: 7}}}})
 			})
 			s.work(st, func() (policy.Document, error) { return policy.ElastiCacheDeletePolicy(s.scope) },
 				func() (backup.Operation, error) {

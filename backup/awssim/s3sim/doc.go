@@ -59,7 +59,7 @@
 //     grant of the ACL counts as a statement that names the grantee's account. Without a simulated IAM in the World, or with nothing attached, a
 //     caller's own policies allow everything. Source: S3 user guide, How Amazon S3 authorizes a request.
 //   - Of S3's own condition keys, s3:prefix and s3:max-keys are told of lists; s3:x-amz-server-side-encryption, -aws-kms-key-id, s3:x-amz-storage-class
-//     and s3:x-amz-acl of writes. Source: Service authorization reference, Amazon S3.
+//     and s3:x-amz-acl of writes; s3:object-lock-mode, -retain-until-date and -legal-hold of locks that are put on what is there. Source: Service authorization reference, Amazon S3.
 //   - Only the owning account reads and writes the policy (MethodNotAllowed). Who may not list the bucket gets AccessDenied for a key that is not
 //     there. RestrictPublicBuckets keeps other accounts out of a bucket with a public policy, and BlockPublicPolicy refuses such a policy. Public is
 //     here what allows everybody without a condition; AWS looks closer.

@@ -102,8 +102,8 @@ func (s *S3) getLockConfiguration(r *awssim.Request, in *awss3.GetObjectLockConf
 }
 
 // lockable gives the version whose locks a call is about.
-func (s *S3) lockable(r *awssim.Request, bucketName, owner, key, version *string, action string) (*bucket, *object, error) {
-	b, err := s.find(r, bucketName, owner, action, aws.ToString(key))
+func (s *S3) lockable(r *awssim.Request, bucketName, owner, key, version *string, action string, told ...facts) (*bucket, *object, error) {
+	b, err := s.find(r, bucketName, owner, action, aws.ToString(key), told...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,8 +114,20 @@ func (s *S3) lockable(r *awssim.Request, bucketName, owner, key, version *string
 	return b, o, err
 }
 
+// retaining is what S3 tells conditions of a retention that is asked for. Source: Service authorization reference, Amazon S3.
+func retaining(to *s3types.ObjectLockRetention) facts {
+	f := facts{}
+	if to != nil && to.Mode != "" {
+		f["s3:object-lock-mode"] = []string{string(to.Mode)}
+	}
+	if to != nil && to.RetainUntilDate != nil {
+		f["s3:object-lock-retain-until-date"] = []string{to.RetainUntilDate.UTC().Format(time.RFC3339)}
+	}
+	return f
+}
+
 func (s *S3) putRetention(r *awssim.Request, in *awss3.PutObjectRetentionInput) (*awss3.PutObjectRetentionOutput, error) {
-	b, o, err := s.lockable(r, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, "s3:PutObjectRetention")
+	b, o, err := s.lockable(r, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, "s3:PutObjectRetention", retaining(in.Retention))
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +161,11 @@ func (s *S3) getRetention(r *awssim.Request, in *awss3.GetObjectRetentionInput) 
 }
 
 func (s *S3) putLegalHold(r *awssim.Request, in *awss3.PutObjectLegalHoldInput) (*awss3.PutObjectLegalHoldOutput, error) {
-	_, o, err := s.lockable(r, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, "s3:PutObjectLegalHold")
+	asked := facts{}
+	if in.LegalHold != nil {
+		asked["s3:object-lock-legal-hold"] = []string{string(in.LegalHold.Status)}
+	}
+	_, o, err := s.lockable(r, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, "s3:PutObjectLegalHold", asked)
 	if err != nil {
 		return nil, err
 	}
