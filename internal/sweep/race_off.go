@@ -2,4 +2,4 @@
 
 package sweep
 
-const sample = 1
+const underRace = false
