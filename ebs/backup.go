@@ -23,6 +23,8 @@ type BackupOptions struct {
 	ExcludeVolumes []string
 	// Description is kept with each snapshot, at most 255 characters.
 	Description string
+	// Quiesce brings the instance to rest while its set is made.
+	Quiesce Quiesce
 }
 
 // OptionsFor makes BackupOptions usable as backup.Spec.Options.
@@ -43,7 +45,7 @@ func (o BackupOptions) valid(r backup.Ref) error {
 	if len(o.Description) > 255 {
 		return invalid(backup.ActionBackup, r, "shorten it", "the description has %d bytes, more than 255", len(o.Description))
 	}
-	return nil
+	return o.Quiesce.valid(r)
 }
 
 // The stages of a backup.
@@ -85,6 +87,8 @@ type backupState struct {
 	Undone int `json:"u,omitempty"`
 	// Lost is since when a member has not been seen.
 	Lost time.Time `json:"l,omitzero"`
+	// Quiesce is nil where nothing is to be frozen.
+	Quiesce *quiesceState `json:"q,omitempty"`
 }
 
 func (st backupState) ids() []string {
@@ -109,9 +113,13 @@ func (s *Strategy) stepBackup(ctx context.Context, c *awsec2.Client, op backup.O
 		op.To(stageDescribe, "")
 		return op, nil
 	case stageCreate:
+		create := s.createFrozen
+		if st.Quiesce == nil {
+			create = s.createOnce
+		}
 		switch op.Intent() {
 		case backup.Send:
-			return s.create(ctx, c, op, st)
+			return create(ctx, c, op, st)
 		case backup.LookOnce:
 			found, err := s.look(ctx, c, op)
 			if err != nil {
@@ -120,14 +128,21 @@ func (s *Strategy) stepBackup(ctx context.Context, c *awsec2.Client, op backup.O
 			if next, ok, err := s.adopt(op, st, found, false); ok || err != nil {
 				return next, err
 			}
-			return s.create(ctx, c, op, st)
+			return create(ctx, c, op, st)
 		case backup.Settle:
+			if st.Quiesce != nil {
+				return s.thawFirst(op, st)
+			}
 			op.Settle(stageSettle)
 			return op, nil
 		}
 		return op, nil
 	case stageSettle:
 		return s.settle(ctx, c, op, st)
+	case stageThaw:
+		return s.thaw(ctx, op, st)
+	case stageLabel:
+		return s.label(ctx, c, op, st)
 	case stageWait:
 		return s.watch(ctx, c, op, st)
 	case stageUndo:
@@ -177,7 +192,11 @@ func (s *Strategy) plan(ctx context.Context, c *awsec2.Client, op backup.Operati
 	if op.Ref.Type == TypeInstance {
 		st.Set = setID(op, st.Generation)
 	}
-	if n := len(s.tags(op, st)); n > 50 {
+	n := len(s.tags(op, st))
+	if st.Quiesce != nil {
+		n++ // TagConsistency
+	}
+	if n > 50 {
 		op.Fail(failure(op, "backup", backup.ErrInvalid, "a snapshot has at most 50 tags: use fewer of your own",
 			"%d tags would be needed, for %d volumes", n, len(st.Volumes)))
 		return op, nil
@@ -189,12 +208,17 @@ func (s *Strategy) plan(ctx context.Context, c *awsec2.Client, op backup.Operati
 	if err := op.SetState(st); err != nil {
 		return op, err
 	}
-	op.To(stageCreate, next)
+	op.To(stageCreate, nextCreate(st, next))
 	return op, nil
 }
 
+func (s *Strategy) createOnce(ctx context.Context, c *awsec2.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+	return s.create(ctx, c, op, st)
+}
+
 // create makes the one call that must never be made twice.
-func (s *Strategy) create(ctx context.Context, c *awsec2.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+func (s *Strategy) create(ctx context.Context, c *awsec2.Client, op backup.Operation, st backupState, more ...func(*awsec2.Options)) (backup.Operation, error) {
+	with := append([]func(*awsec2.Options){s.sending}, more...)
 	spec := []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeSnapshot, Tags: tagList(s.tags(op, st))}}
 	var description *string
 	if st.Description != "" {
@@ -204,7 +228,7 @@ func (s *Strategy) create(ctx context.Context, c *awsec2.Client, op backup.Opera
 	var err error
 	if op.Ref.Type == TypeVolume {
 		var out *awsec2.CreateSnapshotOutput
-		out, err = c.CreateSnapshot(ctx, &awsec2.CreateSnapshotInput{VolumeId: &op.Ref.ID, Description: description, TagSpecifications: spec}, s.sending)
+		out, err = c.CreateSnapshot(ctx, &awsec2.CreateSnapshotInput{VolumeId: &op.Ref.ID, Description: description, TagSpecifications: spec}, with...)
 		if err == nil {
 			made[op.Ref.ID] = aws.ToString(out.SnapshotId)
 		}
@@ -215,7 +239,7 @@ func (s *Strategy) create(ctx context.Context, c *awsec2.Client, op backup.Opera
 			in.InstanceSpecification.ExcludeBootVolume = aws.Bool(true)
 		}
 		var out *awsec2.CreateSnapshotsOutput
-		out, err = c.CreateSnapshots(ctx, in, s.sending)
+		out, err = c.CreateSnapshots(ctx, in, with...)
 		if err == nil {
 			for _, x := range out.Snapshots {
 				made[aws.ToString(x.VolumeId)] = aws.ToString(x.SnapshotId)

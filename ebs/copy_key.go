@@ -82,16 +82,16 @@ func (s *Strategy) fullCopies(ctx context.Context, op backup.Operation, st copyS
 	}
 	var found []backup.Finding
 	for _, w := range []struct {
-		volumes []string
-		why     string
+		of  []string
+		why string
 	}{
 		{first, "has no earlier copy of this library's in " + st.To.Region + ": it is the first, or the last was deleted or archived"},
 		{other, "has copies under another key in " + st.To.Region},
 	} {
-		if len(w.volumes) > 0 {
+		if len(w.of) > 0 {
 			// All volumes of a set are one finding, so that many members do not fill the Operation.
-			found = append(found, backup.Finding{ID: "ebs.full-copy", Severity: backup.SeverityWarning, Ref: Volume(op.Ref.Account, op.Ref.Region, w.volumes[0]),
-				Message: fmt.Sprintf("the copy is whole and not incremental for %d of %d volumes: %s %s", len(w.volumes), len(members), w.volumes[0], w.why),
+			found = append(found, backup.Finding{ID: "ebs.full-copy", Severity: backup.SeverityWarning, Ref: Volume(op.Ref.Account, op.Ref.Region, w.of[0]),
+				Message: fmt.Sprintf("the copy is whole and not incremental for %d of %d volumes: %s %s", len(w.of), len(members), w.of[0], w.why),
 				Remedy:  "expect the time and the cost of a whole copy; keep the last copy of each volume, and its key, for incremental ones"})
 		}
 	}

@@ -48,17 +48,8 @@ func (s *Strategy) sendCopy(ctx context.Context, op backup.Operation, st copySta
 	}
 	x, ok := found[st.Sources[i]]
 	if !ok {
-		if st.Lost.IsZero() {
-			st.Lost = time.Now().UTC().Round(0)
-		}
-		if time.Since(st.Lost) < s.opts.Settle {
-			op.PollIn(s.opts.PollMin)
-			op.Unsent()
-			return op, op.SetState(st)
-		}
-		return s.refuseCopy(op, st, failure(op, "copy", backup.ErrNotFound, "choose another recovery point", "snapshot %s has disappeared: somebody else deleted it", st.Sources[i]))
+		return s.unseenCopy(op, st, failure(op, "copy", backup.ErrNotFound, "choose another recovery point", "snapshot %s has disappeared: somebody else deleted it", st.Sources[i]))
 	}
-	st.Lost = time.Time{}
 	if x.State != ec2types.SnapshotStateCompleted {
 		return s.refuseCopy(op, st, failure(op, "copy", backup.ErrUnsupported, "choose another recovery point", "snapshot %s is %s now", st.Sources[i], x.State))
 	}
@@ -94,12 +85,28 @@ func (s *Strategy) sendCopy(ctx context.Context, op backup.Operation, st copySta
 			op.Find(backup.Finding{ID: "ebs.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: v.AWSCode, Remedy: v.Hint})
 			return op, op.SetState(st)
 		case awscall.Permanent:
+			if v.Code == backup.ErrNotFound {
+				return s.unseenCopy(op, st, failed)
+			}
 			return s.refuseCopy(op, st, failed)
 		}
 		return op, failed
 	}
 	st.Copies[i], st.Parks = *out.SnapshotId, 0
 	return s.nextCopy(op, st)
+}
+
+// unseenCopy waits for a snapshot that was seen before, here or by EC2 in the other Region, and refuses it when it has not been seen for long.
+func (s *Strategy) unseenCopy(op backup.Operation, st copyState, err error) (backup.Operation, error) {
+	if st.Lost.IsZero() {
+		st.Lost = time.Now().UTC().Round(0)
+	}
+	if time.Since(st.Lost) >= s.opts.Settle {
+		return s.refuseCopy(op, st, err)
+	}
+	op.Unsent() // nothing was sent, or it was refused
+	op.PollIn(s.opts.PollMin)
+	return op, op.SetState(st)
 }
 
 // refuseCopy ends the copy, or, where some members are being copied already, goes on to wait for those.
@@ -116,6 +123,7 @@ func (s *Strategy) refuseCopy(op backup.Operation, st copyState, err error) (bac
 
 // nextCopy lists what was made and goes on: to the next member, to waiting, or to undoing.
 func (s *Strategy) nextCopy(op backup.Operation, st copyState) (backup.Operation, error) {
+	st.Lost = time.Time{}
 	if len(st.made()) > 0 {
 		op.AddPoint(st.point())
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/snapwarden/snapwarden/backup"
@@ -128,10 +129,20 @@ func TestCopyUnderAnotherKey(t *testing.T) {
 		if all := listed(t, wide, backup.Query{Region: elsewhere, Point: ebs.Snapshot(account, elsewhere, *bare.SnapshotId)}); len(all) != 1 || !all[0].Source.IsZero() {
 			t.Errorf("%+v", all)
 		}
+		// A copy of it goes back to the volume all the same, for that is where its data is from.
+		again := copyOf(t, wide, ebs.Snapshot(account, elsewhere, *out.SnapshotId), backup.Destination{}, backup.Spec{Token: "t"})
+		want(t, again, backup.PhaseSucceeded, "")
+		if tags := b.copies(again, elsewhere)[0].Tags; tags[backup.TagSource] != b.volume.Tag() || tags[ebs.TagOrigin] != point.Tag() {
+			t.Errorf("tags %v", tags)
+		}
 		// A copy of a stranger's copy says what it is a copy of.
 		third := copyOf(t, wide, ebs.Snapshot(account, elsewhere, *bare.SnapshotId), backup.Destination{}, backup.Spec{Token: "t"})
 		want(t, third, backup.PhaseSucceeded, "")
 		if tags := b.copies(third, elsewhere)[0].Tags; tags[backup.TagSource] != ebs.Snapshot(account, elsewhere, *bare.SnapshotId).Tag() {
+			t.Errorf("tags %v", tags)
+		}
+		fourth := copyOf(t, wide, third.Points[0], backup.Destination{}, backup.Spec{Token: "t"})
+		if tags := b.copies(fourth, elsewhere)[0].Tags; tags[backup.TagSource] != ebs.Snapshot(account, elsewhere, *bare.SnapshotId).Tag() {
 			t.Errorf("tags %v", tags)
 		}
 	})
@@ -385,6 +396,9 @@ func TestCopyPartial(t *testing.T) {
 		{"the second is refused", func(b *bench, _ []backup.Member) {
 			b.world.Inject(awssim.Fault{Operation: "CopySnapshot", Skip: 1, Kind: awssim.FaultError, Error: awssim.Error{Code: "SnapshotLimitExceeded", Message: "no"}})
 		}, 1, backup.PhasePartial, backup.ErrPartial},
+		{"the second is not known yet where it goes", func(b *bench, _ []backup.Member) {
+			b.world.Inject(awssim.Fault{Operation: "CopySnapshot", Skip: 1, Times: 3, Kind: awssim.FaultError, Error: awssim.Error{Code: "InvalidSnapshot.NotFound", Message: "no"}})
+		}, 3, backup.PhaseSucceeded, ""},
 		{"the first is refused", func(b *bench, _ []backup.Member) {
 			b.world.Inject(awssim.Fault{Operation: "CopySnapshot", Kind: awssim.FaultError, Error: awssim.Error{Code: "UnauthorizedOperation", Message: "no"}})
 		}, 0, backup.PhaseFailed, backup.ErrDenied},
@@ -413,7 +427,7 @@ func TestCopyPartial(t *testing.T) {
 						good++
 					}
 				}
-				if all := listed(t, s, backup.Query{Region: elsewhere}); good != c.good || good > 0 && (len(all) != 1 || all[0].Status != backup.StatusPartial || all[0].Ref != op.Points[0]) {
+				if all := listed(t, s, backup.Query{Region: elsewhere}); good != c.good || good > 0 && (len(all) != 1 || (all[0].Status == backup.StatusPartial) != (c.phase == backup.PhasePartial) || all[0].Ref != op.Points[0]) {
 					t.Errorf("%d good, listed %v as %+v", good, op.Points, all)
 				}
 			})
@@ -460,6 +474,46 @@ func TestUnstoredSurplusCopies(t *testing.T) {
 		want(t, finish(t, s, del, err), backup.PhaseSucceeded, "")
 		if n := len(b.copies(first, elsewhere)); n != 0 {
 			t.Errorf("%d copies are left", n)
+		}
+	})
+}
+
+// Of two copies that were made for the same work, each that looks takes the older one.
+func TestTheOldestCopyIsTaken(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, _ *ebs.Strategy) {
+		s := anywhere(b.world.Config(account, region))
+		point := b.backedUp(t, t.Context(), b.volume)
+		first := copyOf(t, s, point, there, backup.Spec{Token: "t"})
+		x := b.copies(first, elsewhere)[0]
+		c := awsec2.NewFromConfig(b.world.Config(account, elsewhere))
+		if _, err := c.CopySnapshot(t.Context(), &awsec2.CopySnapshotInput{SourceRegion: aws.String(region), SourceSnapshotId: &point.ID, TagSpecifications: tagsAs(x.Tags)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Hour)
+		second := copyOf(t, s, point, there, backup.Spec{Token: "t"})
+		want(t, second, backup.PhaseSucceeded, "")
+		if second.Points[0] != first.Points[0] || len(second.Points) != 2 || !slices.Contains(findings(second), "ebs.surplus") {
+			t.Errorf("first %v, second %v, findings %v", first.Points, second.Points, second.Findings)
+		}
+	})
+}
+
+// A copy under another key than the one that was asked for is no success.
+func TestCopyUnderTheWrongKey(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, _ *ebs.Strategy) {
+		cfg := b.world.Config(account, region)
+		cfg.APIOptions = append([]func(*middleware.Stack) error{func(stack *middleware.Stack) error {
+			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("LoseKey", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+				if c, ok := in.Parameters.(*awsec2.CopySnapshotInput); ok {
+					c.KmsKeyId = nil
+				}
+				return next.HandleInitialize(ctx, in)
+			}), middleware.Before)
+		}}, cfg.APIOptions...)
+		op := copyOf(t, ebs.NewFromConfig(cfg), b.backedUp(t, t.Context(), b.volume), backup.Destination{KMSKeyID: keyHere}, backup.Spec{Token: "t"})
+		want(t, op, backup.PhaseFailed, backup.ErrFailed)
+		if len(op.Points) != 1 || !strings.Contains(op.Err().Error(), keyHere) {
+			t.Errorf("%v, listed %v", op.Err(), op.Points)
 		}
 	})
 }

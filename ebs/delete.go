@@ -2,6 +2,7 @@ package ebs
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -40,7 +41,9 @@ type deleteState struct {
 	Lost time.Time `json:"l,omitzero"`
 }
 
-// StartDelete makes the Operation that deletes a snapshot, or a set with all its members. Spec.Options may be DeleteOptions.
+// StartDelete makes the Operation that deletes a snapshot, or a set with all its members. What is locked, what an image is made of, also one that is
+// deprecated or disabled, and what has fast snapshot restore on is refused with ErrConflict, before the first member is deleted. What a rule of the
+// account's keeps in the Recycle Bin is deleted for this package; a finding says until when it is there. Spec.Options may be DeleteOptions.
 func (s *Strategy) StartDelete(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := s.begin(backup.ActionDelete, point, spec, TypeSnapshot, TypeSet)
 	if err != nil {
@@ -82,6 +85,15 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 				return op, nil
 			}
 		}
+		refused, err := s.deleteVetoes(ctx, c, op, slices.Sorted(maps.Keys(found)))
+		if err != nil {
+			return op, err
+		}
+		if len(refused) > 0 {
+			s.remaining(&op, found)
+			op.Fail(refused[0])
+			return op, nil
+		}
 		gone, err := s.deleteAll(ctx, c, &op, op.Ref, st.Snapshots, st.Gone)
 		if len(gone) > len(st.Gone) {
 			st.Gone = gone
@@ -112,6 +124,9 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 		}
 		switch {
 		case len(found) == 0:
+			if err := s.binFindings(ctx, c, &op, st.Snapshots); err != nil {
+				return op, err
+			}
 			op.Succeed()
 		case time.Since(op.Since) < s.opts.Settle:
 			s.wait(&op)

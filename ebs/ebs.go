@@ -11,6 +11,9 @@
 // StartCopy copies a snapshot or a set to another Region of the account or under another key. A copy carries, as tags, what it is a copy of, the
 // time of its data and its volume, all of which EC2 forgets; it is listed, restored and deleted like what it was made of.
 //
+// StartArchive and StartUnarchive move recovery points to the archive tier and back, StartLock locks them. A deletion looks first at what keeps a
+// snapshot: locks, images, fast restores.
+//
 // EC2's CreateSnapshot, CreateSnapshots and CopySnapshot take no client token and the SDK's default retryer sends them again after a lost answer. This
 // package sends them again only when they surely were not applied, and otherwise looks for the result by a tag that the create call set.
 package ebs
@@ -23,6 +26,7 @@ import (
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/ebs/quiesce"
 	"github.com/snapwarden/snapwarden/internal/awscall"
 	"github.com/snapwarden/snapwarden/policy"
 )
@@ -93,6 +97,8 @@ type Options struct {
 	//
 	// nil means that keys are not looked at: EBS then finds out minutes after the call, and the copy fails.
 	DescribeKey func(ctx context.Context, account, region, keyARN string) (state string, err error)
+	// Quiescer freezes and thaws instances for backups that want it; see BackupOptions.Quiesce. nil means that there are none.
+	Quiescer quiesce.Quiescer
 }
 
 // Strategy backs up EBS volumes. It is safe for use by several goroutines.
@@ -213,6 +219,12 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 			return backup.Operation{}, err
 		}
 		st.ExcludeBoot, st.Exclude, st.Description = o.ExcludeBoot, o.ExcludeVolumes, o.Description
+		if q := o.Quiesce; q.Limit > 0 {
+			if s.opts.Quiescer == nil {
+				return backup.Operation{}, invalid(op.Action, r, "set Options.Quiescer, for example to a quiesce.Host", "there is nobody who could freeze the instance")
+			}
+			st.Quiesce = &quiesceState{Limit: q.Limit, Required: q.Required}
+		}
 	}
 	op.Stage = stageDescribe
 	if err := op.SetState(st); err != nil {

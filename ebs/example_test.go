@@ -80,6 +80,51 @@ func Example() {
 	// succeeded 3 new volumes
 }
 
+// A set is copied to another Region, which the strategy must be allowed to copy to, and kept from being deleted there.
+func ExampleStrategy_StartCopy() {
+	ctx := context.Background()
+	cfg, instance := simulatedInstance(ctx)
+
+	strategy := ebs.New(func(_ context.Context, _, region string) (*awsec2.Client, error) {
+		c := cfg.Copy()
+		c.Region = region
+		return awsec2.NewFromConfig(c), nil
+	}, quick, func(o *ebs.Options) { o.CopyRegions = []string{"eu-central-1"} })
+	runner, err := backup.NewRunner([]backup.Strategy{strategy})
+	if err != nil {
+		log.Fatal(err)
+	}
+	run := func(op backup.Operation, err error) backup.Operation {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if op, err = runner.Run(ctx, op); err != nil {
+			log.Fatal(err)
+		}
+		return op
+	}
+	made := run(strategy.Start(ctx, instance, backup.Spec{Token: "tonight"}))
+	op := run(strategy.StartCopy(ctx, made.Points[0], backup.Destination{Region: "eu-central-1"}, backup.Spec{Token: "tonight"}))
+	for _, f := range op.Findings {
+		fmt.Println(f.ID)
+	}
+	far := op.Points[0]
+	for point, err := range strategy.List(ctx, backup.Query{Account: account, Region: "eu-central-1", Point: far}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(point.Status, len(point.Members), "volumes of", point.Source.Region, point.Source == instance)
+	}
+	fmt.Println(run(strategy.StartLock(ctx, far, backup.Spec{Token: "tonight", Options: ebs.LockOptions{Days: 30}})).Phase)
+	_, err = strategy.StartCopy(ctx, far, backup.Destination{Region: "us-east-1"}, backup.Spec{Token: "tonight"})
+	fmt.Println(backup.CodeOf(err))
+	// Output:
+	// ebs.full-copy
+	// available 3 volumes of eu-west-1 true
+	// succeeded
+	// invalid
+}
+
 // A mistake in the input is refused before anything is sent, and the error says how to mend it.
 func ExampleStrategy_Start_refused() {
 	_, err := ebs.NewFromConfig(aws.Config{Region: region}).Start(context.Background(),

@@ -63,7 +63,7 @@ func lineage(point backup.Ref, x ec2types.Snapshot) (source backup.Ref, volume s
 	first, known := parseSource(tags[backup.TagSource])
 	first.Account = point.Account
 	if isCopy(x, tags) {
-		known = known && copyMade(point, tags[backup.TagToken], x)
+		// Whoever made it, a copy has the data of what it is a copy of, and so the tags that went along are true of it.
 		if known && tags[TagOrigin] != "" {
 			origin = tags[TagOrigin]
 		}
@@ -71,7 +71,7 @@ func lineage(point backup.Ref, x ec2types.Snapshot) (source backup.Ref, volume s
 		known = known && made(first, tags[backup.TagToken], x)
 	}
 	switch {
-	case known && (point.Type == TypeSet || first.Type == TypeVolume):
+	case known && (point.Type == TypeSet || first.Type != TypeInstance):
 		source = first
 	case known:
 		// A member of a set that is copied alone is a snapshot of its volume.

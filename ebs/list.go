@@ -244,6 +244,9 @@ func setPoint(r backup.Ref, id string, xs []ec2types.Snapshot) backup.RecoveryPo
 	p.Source, _ = parseSource(tags[backup.TagSource])
 	delete(p.Tags, TagVolume) // those of copies tell of one member each
 	delete(p.Tags, TagCopyOf)
+	if slices.ContainsFunc(xs, func(x ec2types.Snapshot) bool { return tagMap(x.Tags)[TagConsistency] != ConsistencyApplication }) {
+		delete(p.Tags, TagConsistency) // it is said of a set that is so as a whole
+	}
 	good, percent, deleting, pending := 0, 0, 0, 0
 	for i, x := range xs {
 		v := volumeOf(x, tagMap(x.Tags))

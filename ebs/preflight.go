@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/snapwarden/snapwarden/backup"
@@ -67,6 +68,18 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 				f, _ := finding(op, refused)
 				found = append(found, f...)
 			}
+		}
+		var ids []string
+		for _, x := range members {
+			ids = append(ids, aws.ToString(x.SnapshotId))
+		}
+		vetoes, err := s.deleteVetoes(ctx, c, op, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, refused := range vetoes {
+			f, _ := finding(op, refused)
+			found = append(found, f...)
 		}
 		return found, nil
 	}

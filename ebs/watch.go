@@ -88,6 +88,8 @@ func (s *Strategy) watch(ctx context.Context, c *awsec2.Client, op backup.Operat
 		}
 	}
 	switch {
+	case len(bad) == 0 && st.Quiesce != nil:
+		return s.judge(op, st, found), nil
 	case len(bad) == 0:
 		op.Succeed()
 	case good > 0:
@@ -129,8 +131,8 @@ func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operat
 	case op.Stage == stageWait:
 		op.To(stageUndo, "DeleteSnapshot")
 	case op.Stage == stageCreate && op.Attempt > 0:
-		op.Settle(stageSettle)
-	case op.Stage == stageSettle:
+		return s.cancelCreate(op)
+	case op.Stage == stageSettle, op.Stage == stageThaw, op.Stage == stageLabel:
 	default:
 		op.To(stageStop, "")
 	}

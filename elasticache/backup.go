@@ -3,10 +3,12 @@ package elasticache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/internal/awscall"
@@ -55,17 +57,22 @@ func (st backupState) source(op backup.Operation) backup.Ref {
 }
 
 // call is the one that makes the snapshot.
-func (st backupState) call() string {
-	if st.Copy != nil {
+func (st backupState) call(op backup.Operation) string {
+	switch {
+	case st.Copy != nil && serverless(op.Ref):
+		return "CopyServerlessCacheSnapshot"
+	case st.Copy != nil:
 		return "CopySnapshot"
+	case serverless(op.Ref):
+		return "CreateServerlessCacheSnapshot"
 	}
 	return "CreateSnapshot"
 }
 
-// Start makes the Operation that backs up a replication group or a single cluster. Spec.Options may be BackupOptions. The snapshot is called
+// Start makes the Operation that backs up a replication group, a single cluster or a serverless cache. Spec.Options may be BackupOptions. The snapshot is called
 // Spec.Name, in lower case, or else "sw-" and a hash of the Operation's ID: 29 characters of the 40 that are surely allowed.
 func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
-	op, err := s.begin(backup.ActionBackup, r, spec, TypeReplicationGroup, TypeCluster)
+	op, err := s.begin(backup.ActionBackup, r, spec, TypeReplicationGroup, TypeCluster, TypeServerless)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -73,8 +80,8 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 	if st.Name == "" {
 		st.Name = ownName(strings.TrimPrefix(op.ID, "op-"))
 	}
-	if err := policy.ValidateCacheSnapshotName(st.Name); err != nil {
-		return backup.Operation{}, invalid(op.Action, r, "use 1 to 40 letters, digits and hyphens, a letter first, or leave Spec.Name empty", "%w", err)
+	if err := validName(op.Action, r, st.Name); err != nil {
+		return backup.Operation{}, err
 	}
 	if spec.Options != nil {
 		o, ok := spec.Options.(BackupOptions)
@@ -90,6 +97,18 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 	}
 	op.Stage = stageLook
 	return op, op.SetState(st)
+}
+
+// validName refuses what can not be the name of a snapshot that is made of r or copied from r.
+func validName(action backup.Action, r backup.Ref, name string) error {
+	check, most := policy.ValidateCacheSnapshotName, 40
+	if serverless(r) {
+		check, most = policy.ValidateServerlessSnapshotName, 255
+	}
+	if err := check(name); err != nil {
+		return invalid(action, r, fmt.Sprintf("use 1 to %d letters, digits and hyphens, a letter first, or leave Spec.Name empty", most), "%w", err)
+	}
+	return nil
 }
 
 // ownName is the name of a snapshot whose caller gave none. token is the Operation's ID without its prefix.
@@ -195,7 +214,7 @@ func (s *Strategy) plan(ctx context.Context, c *awselasticache.Client, op backup
 	if err := op.SetState(st); err != nil {
 		return op, err
 	}
-	op.To(stageCreate, "CreateSnapshot")
+	op.To(stageCreate, st.call(op))
 	return op, nil
 }
 
@@ -207,6 +226,10 @@ func (s *Strategy) park(op *backup.Operation, why, remedy string) {
 
 // create asks for the snapshot.
 func (s *Strategy) create(ctx context.Context, c *awselasticache.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+	if serverless(op.Ref) {
+		x, err := s.createServerlessSnapshot(ctx, c, op, st)
+		return s.asked(op, st, x, err)
+	}
 	in := &awselasticache.CreateSnapshotInput{SnapshotName: &st.Name, Tags: tagList(op.OwnTags(op.Ref))}
 	if st.Group != "" {
 		in.ReplicationGroupId = &st.Group
@@ -218,15 +241,19 @@ func (s *Strategy) create(ctx context.Context, c *awselasticache.Client, op back
 	}
 	out, err := c.CreateSnapshot(ctx, in, s.sending)
 	if err != nil {
-		return s.refusedSnapshot(op, st, err)
+		return s.asked(op, st, nil, err)
 	}
-	st.Creating = out.Snapshot != nil && word(out.Snapshot.SnapshotStatus) == "creating"
-	return s.made(op, st)
+	return s.asked(op, st, out.Snapshot, nil)
 }
 
-// refusedSnapshot sorts the error of a call that makes a snapshot. What has the name already is looked at.
-func (s *Strategy) refusedSnapshot(op backup.Operation, st backupState, err error) (backup.Operation, error) {
-	if table.Classify(err).AWSCode == codeSnapshotExists {
+// asked goes on after a call that makes a snapshot. What has the name already is looked at.
+func (s *Strategy) asked(op backup.Operation, st backupState, x *ectypes.Snapshot, err error) (backup.Operation, error) {
+	if err == nil {
+		st.Creating = x != nil && word(x.SnapshotStatus) == "creating"
+		return s.made(op, st)
+	}
+	switch table.Classify(err).AWSCode {
+	case codeSnapshotExists, codeServerlessSnapshotExists:
 		st.Taken, st.Tried = true, true
 		op.Settle(stageSettle)
 		return op, op.SetState(st)
@@ -254,7 +281,7 @@ func (s *Strategy) refusedCreate(op backup.Operation, err error) (backup.Operati
 
 // made goes on to wait for the snapshot.
 func (s *Strategy) made(op backup.Operation, st backupState) (backup.Operation, error) {
-	op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
+	op.AddPoint(pointOf(op.Ref, st.Name))
 	st.Lost, st.Good, st.Short = time.Time{}, 0, 0
 	if err := op.SetState(st); err != nil {
 		return op, err

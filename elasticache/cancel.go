@@ -27,7 +27,9 @@ func (s *Strategy) Cancel(ctx context.Context, op backup.Operation) (backup.Oper
 	if op.Action == ActionRebuild && op.Stage == stageBackup && !op.Done() {
 		return s.cancelBackup(ctx, op)
 	}
-	idle := op.Stage == stageLook || op.Stage == stageVerify || (op.Stage == stageCreate || op.Stage == stageDelete || op.Stage == stageSet) && op.Attempt == 0
+	// Without a Store an attempt is not recorded before it is made: what is ready to be sent was perhaps sent by a process that died.
+	unsent := op.Attempt == 0 && !op.Unstored
+	idle := op.Stage == stageLook || op.Stage == stageVerify || (op.Stage == stageCreate || op.Stage == stageDelete || op.Stage == stageSet) && unsent
 	if op.Done() || !idle || st.Tried {
 		return op, failure(op, "cancel", backup.ErrUnsupported, "let it finish, then delete what it made", "a %s in phase %s, stage %q, can not be stopped", op.Action, op.Phase, op.Stage)
 	}

@@ -39,7 +39,8 @@ func conformance(resource, missing backup.Ref, lag time.Duration, make func(*bed
 		})
 		// fault hits the next call that changes something.
 		fault := func(kind awssim.FaultKind) {
-			for _, operation := range []string{"CreateSnapshot", "CreateReplicationGroup", "CreateCacheCluster", "DeleteSnapshot"} {
+			for _, operation := range []string{"CreateSnapshot", "CreateReplicationGroup", "CreateCacheCluster", "DeleteSnapshot",
+				"CreateServerlessCacheSnapshot", "CreateServerlessCache", "DeleteServerlessCacheSnapshot"} {
 				b.world.Inject(awssim.Fault{Service: "ElastiCache", Operation: operation, Kind: kind, Do: b.world.Heal})
 			}
 		}
@@ -54,20 +55,26 @@ func conformance(resource, missing backup.Ref, lag time.Duration, make func(*bed
 			Malformed: []backup.Ref{malformed, capital},
 			Unserved:  []backup.Ref{elsewhere, others},
 			Spec: func(action backup.Action, token string) backup.Spec {
-				if action == backup.ActionRestore {
-					return backup.Spec{Options: elasticache.RestoreOptions{SecurityGroups: []string{"sg-1"},
-						ID: "r" + backup.NewToken(resource, token)[3:20]}}
+				if id := "r" + backup.NewToken(resource, token)[3:20]; action == backup.ActionRestore && resource.Type == elasticache.TypeServerless {
+					return backup.Spec{Options: elasticache.ServerlessOptions{Name: id, SecurityGroups: []string{"sg-1"}}}
+				} else if action == backup.ActionRestore {
+					return backup.Spec{Options: elasticache.RestoreOptions{SecurityGroups: []string{"sg-1"}, ID: id}}
 				}
 				return backup.Spec{}
 			},
 			BadSpecs: map[backup.Action][]backup.Spec{
 				backup.ActionBackup:  {{Name: "a--b"}, {Options: &elasticache.BackupOptions{}}, {Options: elasticache.BackupOptions{KMSKeyID: "*"}}},
-				backup.ActionRestore: {{}, {Options: elasticache.RestoreOptions{}}, {Options: elasticache.RestoreOptions{ID: "new"}}, {Options: elasticache.BackupOptions{}}},
+				backup.ActionRestore: {{}, {Options: elasticache.RestoreOptions{}}, {Options: elasticache.RestoreOptions{ID: "new"}}, {Options: elasticache.BackupOptions{}}, {Options: elasticache.ServerlessOptions{}}},
 				backup.ActionDelete:  {{Name: "orders"}, {Options: &elasticache.DeleteOptions{}}},
 			},
 			AllowForeign: elasticache.DeleteOptions{AllowForeign: true},
 			Count: func(id string) (n int) {
-				for _, x := range b.snapshots() {
+				for _, c := range b.sim.ServerlessCaches(b.world, account, region) {
+					if c.Tags[backup.TagToken] == id && c.Status != "deleting" {
+						n++
+					}
+				}
+				for _, x := range append(b.snapshots(), b.serverlessSnapshots()...) {
 					if x.Tags[backup.TagToken] == id && x.Status != "deleting" {
 						n++
 					}
@@ -86,6 +93,14 @@ func conformance(resource, missing backup.Ref, lag time.Duration, make func(*bed
 			},
 			Exists: func(r backup.Ref) bool {
 				switch r.Type {
+				case elasticache.TypeServerless:
+					return b.serverlessView(r.ID) != nil
+				case elasticache.TypeServerlessSnapshot:
+					for _, x := range b.serverlessSnapshots() {
+						if x.Name == r.ID {
+							return true
+						}
+					}
 				case elasticache.TypeSnapshot:
 					for _, x := range b.snapshots() {
 						if x.Name == r.ID {
@@ -139,6 +154,14 @@ func TestConformanceClusterMode(t *testing.T) {
 func TestConformanceCluster(t *testing.T) {
 	backuptest.TestStrategy(t, backuptest.Harness{New: conformance(cluster("one"), cluster("none"), 0, func(b *bed) {
 		b.cluster("one", func(in *awselasticache.CreateCacheClusterInput) {
+			in.Tags = []ectypes.Tag{{Key: aws.String("team"), Value: aws.String("orders")}}
+		})
+	}, ownConfig)})
+}
+
+func TestConformanceServerless(t *testing.T) {
+	backuptest.TestStrategy(t, backuptest.Harness{New: conformance(serverless("web"), serverless("none"), 0, func(b *bed) {
+		b.serverless("web", func(in *awselasticache.CreateServerlessCacheInput) {
 			in.Tags = []ectypes.Tag{{Key: aws.String("team"), Value: aws.String("orders")}}
 		})
 	}, ownConfig)})

@@ -45,7 +45,7 @@ type copied struct {
 //
 // Source: ElastiCache API, CopySnapshot; ElastiCache User Guide, "Copying a backup" and "Scheduling automatic backups".
 func (s *Strategy) StartCopy(_ context.Context, point backup.Ref, to backup.Destination, spec backup.Spec) (backup.Operation, error) {
-	op, err := s.begin(backup.ActionCopy, point, spec, TypeSnapshot)
+	op, err := s.begin(backup.ActionCopy, point, spec, TypeSnapshot, TypeServerlessSnapshot)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -64,8 +64,8 @@ func (s *Strategy) StartCopy(_ context.Context, point backup.Ref, to backup.Dest
 	if st.Name == "" {
 		st.Name = ownName(strings.TrimPrefix(op.ID, "op-"))
 	}
-	if err := policy.ValidateCacheSnapshotName(st.Name); err != nil {
-		return backup.Operation{}, invalid(op.Action, point, "use 1 to 40 letters, digits and hyphens, a letter first, or leave Spec.Name empty", "%w", err)
+	if err := validName(op.Action, point, st.Name); err != nil {
+		return backup.Operation{}, err
 	}
 	if st.Name == point.ID {
 		return backup.Operation{}, invalid(op.Action, point, "choose another Spec.Name, or leave it empty", "the copy would have the name of its source")
@@ -171,7 +171,7 @@ func (s *Strategy) lookCopy(ctx context.Context, c *awselasticache.Client, op ba
 	if err := op.SetState(st); err != nil {
 		return op, err
 	}
-	op.To(stageCreate, "CopySnapshot")
+	op.To(stageCreate, st.call(op))
 	return op, nil
 }
 
@@ -248,13 +248,16 @@ func (s *Strategy) sendCopy(ctx context.Context, c *awselasticache.Client, op ba
 		op.PollIn(s.opts.PollMin)
 		return op, nil
 	}
+	if serverless(op.Ref) {
+		x, err := s.copyServerlessSnapshot(ctx, c, op, st)
+		return s.asked(op, st, x, err)
+	}
 	in := &awselasticache.CopySnapshotInput{SourceSnapshotName: &op.Ref.ID, TargetSnapshotName: &st.Name, KmsKeyId: text(st.KMSKeyID), Tags: tagList(st.copyTags(op))}
 	out, err := c.CopySnapshot(ctx, in, s.sending)
 	if err != nil {
-		return s.refusedSnapshot(op, st, err)
+		return s.asked(op, st, nil, err)
 	}
-	st.Creating = out.Snapshot != nil && word(out.Snapshot.SnapshotStatus) == "creating"
-	return s.made(op, st)
+	return s.asked(op, st, out.Snapshot, nil)
 }
 
 // copyTags are the tags of a copy: those of a backup of what the data is of, with the time of the data and the name of the source.

@@ -41,7 +41,7 @@ type deleteState struct {
 // copied or restored is waited for. The Operation succeeds when the snapshot is gone, and fails with ErrNotFound if there never was one to see
 // and with ErrConflict if another has its name before a deletion was sent.
 func (s *Strategy) StartDelete(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
-	op, err := s.begin(backup.ActionDelete, point, spec, TypeSnapshot)
+	op, err := s.begin(backup.ActionDelete, point, spec, TypeSnapshot, TypeServerlessSnapshot)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -130,7 +130,7 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awselasticache.Client, op 
 	if err := op.SetState(st); err != nil {
 		return op, err
 	}
-	op.To(stageDelete, "DeleteSnapshot")
+	op.To(stageDelete, deletionOf(op.Ref))
 	return op, nil
 }
 
@@ -210,10 +210,14 @@ func (s *Strategy) delete(ctx context.Context, c *awselasticache.Client, op back
 		op.Fail(no)
 		return op, nil
 	}
-	_, err = c.DeleteSnapshot(ctx, &awselasticache.DeleteSnapshotInput{SnapshotName: &op.Ref.ID}, s.sending)
+	if serverless(op.Ref) {
+		_, err = c.DeleteServerlessCacheSnapshot(ctx, &awselasticache.DeleteServerlessCacheSnapshotInput{ServerlessCacheSnapshotName: &op.Ref.ID}, s.sending)
+	} else {
+		_, err = c.DeleteSnapshot(ctx, &awselasticache.DeleteSnapshotInput{SnapshotName: &op.Ref.ID}, s.sending)
+	}
 	if err != nil {
 		v := table.Classify(err)
-		failed := v.Error(Kind, "DeleteSnapshot", op.Ref, err)
+		failed := v.Error(Kind, deletionOf(op.Ref), op.Ref, err)
 		switch {
 		case v.Code == backup.ErrNotFound:
 		case v.Class == awscall.NotYet:
@@ -233,6 +237,14 @@ func (s *Strategy) delete(ctx context.Context, c *awselasticache.Client, op back
 	}
 	st.Sent, st.Tried = true, true
 	return toGone()
+}
+
+// deletionOf names the call that deletes a snapshot.
+func deletionOf(r backup.Ref) string {
+	if serverless(r) {
+		return "DeleteServerlessCacheSnapshot"
+	}
+	return "DeleteSnapshot"
 }
 
 func unclear(op backup.Operation) error {

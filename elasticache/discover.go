@@ -11,7 +11,7 @@ import (
 	"github.com/snapwarden/snapwarden/backup"
 )
 
-// Discover yields replication groups, then single clusters, that carry the wanted tags. Memcached, cache.t1.micro, members of groups and what
+// Discover yields replication groups, serverless caches and single clusters that carry the wanted tags. Memcached nodes, cache.t1.micro, members of groups and what
 // is being deleted are left out. Each resource costs a call for its tags. What is being created and whose tags AWS does not give yet is left
 // out too; anything else whose tags can not be read ends the listing with an error, and so does what is in another account or Region.
 func (s *Strategy) Discover(ctx context.Context, q backup.Query) iter.Seq2[backup.Resource, error] {
@@ -70,6 +70,26 @@ func (s *Strategy) Discover(ctx context.Context, q backup.Query) iter.Seq2[backu
 				in.Marker = out.Marker
 			}
 		}
+		if wanted(TypeServerless) {
+			in := &awselasticache.DescribeServerlessCachesInput{MaxResults: aws.Int32(snapshotPage)}
+			for {
+				out, err := c.DescribeServerlessCaches(ctx, in, s.listing)
+				if err != nil {
+					yield(backup.Resource{}, table.Wrap(Kind, "DescribeServerlessCaches", r, err))
+					return
+				}
+				for _, x := range out.ServerlessCaches {
+					ref := Serverless(q.Account, q.Region, aws.ToString(x.ServerlessCacheName))
+					if !one(ref, arn(x.ARN, r, arnServerless, ref.ID), word(x.Status), "", "") {
+						return
+					}
+				}
+				if aws.ToString(out.NextToken) == "" {
+					break
+				}
+				in.NextToken = out.NextToken
+			}
+		}
 		if !wanted(TypeCluster) {
 			return
 		}
@@ -106,8 +126,8 @@ func (s *Strategy) discovery(ctx context.Context, q backup.Query) (*awselasticac
 		return nil, invalid("discover", r, "Source and Point belong to List", "the query has a Source or a Point")
 	}
 	for _, t := range q.Types {
-		if t != TypeReplicationGroup && t != TypeCluster {
-			return nil, invalid("discover", r, "the types of resources are elasticache.TypeReplicationGroup and elasticache.TypeCluster", "the type %q", t)
+		if t != TypeReplicationGroup && t != TypeCluster && t != TypeServerless {
+			return nil, invalid("discover", r, "the types of resources are elasticache.TypeReplicationGroup, elasticache.TypeCluster and elasticache.TypeServerless", "the type %q", t)
 		}
 	}
 	return s.client(ctx, r)

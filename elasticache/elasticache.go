@@ -1,4 +1,5 @@
-// Package elasticache backs up ElastiCache: replication groups and single clusters of Valkey and Redis OSS, as snapshots that AWS keeps.
+// Package elasticache backs up ElastiCache: replication groups and single clusters of Valkey and Redis OSS, and serverless caches, as snapshots
+// that AWS keeps.
 //
 //	strategy := elasticache.NewFromConfig(cfg)
 //	op, err := strategy.Start(ctx, elasticache.ReplicationGroup("111122223333", "eu-west-1", "sessions"), backup.Spec{Token: token})
@@ -7,7 +8,8 @@
 // A snapshot of a replication group with cluster mode disabled is taken of a replica, so that the primary is left alone; only where there is
 // none is it taken of the primary, and a finding says so. With cluster mode enabled all shards are taken, and the backup succeeds only if
 // all are there. Memcached and cache.t1.micro have no snapshots: they are refused before anything is sent. A member of a replication group
-// is not backed up by its own id, but with its group: one resource has one Ref.
+// is not backed up by its own id, but with its group: one resource has one Ref. Serverless caches and their snapshots have operations and names of
+// their own at AWS, and so have Ref types of their own; here they are backed up, copied, listed, deleted and restored like the others.
 //
 // Manual snapshots outlive their cluster and never expire; the automatic ones vanish with it, unless StartCopy keeps their data under another
 // name. A snapshot and its copies stay in their Region and account. StartRebuild replaces a group or cluster by another of its id, and deletes nothing
@@ -46,6 +48,10 @@ const (
 	TypeCluster = "elasticache/cluster"
 	// TypeSnapshot is a snapshot, by its name.
 	TypeSnapshot = "elasticache/snapshot"
+	// TypeServerless is a serverless cache, by its name.
+	TypeServerless = "elasticache/serverless-cache"
+	// TypeServerlessSnapshot is a snapshot of a serverless cache, by its name.
+	TypeServerlessSnapshot = "elasticache/serverless-snapshot"
 )
 
 // ReplicationGroup names a replication group. ElastiCache keeps ids in lower case, and so does the Ref.
@@ -187,7 +193,10 @@ func validRef(action backup.Action, r backup.Ref, types ...string) error {
 		err = policy.ValidateReplicationGroupID(r.ID)
 	case TypeCluster:
 		err = policy.ValidateCacheClusterID(r.ID)
-	case TypeSnapshot:
+	case TypeServerless:
+		// The API states no rule for the names of serverless caches; the console's is that of groups. UNVERIFIED.
+		err = policy.ValidateReplicationGroupID(r.ID)
+	case TypeSnapshot, TypeServerlessSnapshot:
 		// What exists may have a longer name than may be given: the automatic ones have a prefix, and AWS documents no length.
 		if len(r.ID) > 255 || strings.Trim(r.ID, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
 			return invalid(action, r, "copy the snapshot's name from AWS", "%q is not the name of a snapshot", r.ID)

@@ -15,6 +15,9 @@ const (
 	codeSnapshotExists = "SnapshotAlreadyExistsFault"
 	codeGroupExists    = "ReplicationGroupAlreadyExists"
 	codeClusterExists  = "CacheClusterAlreadyExists"
+
+	codeServerlessSnapshotExists = "ServerlessCacheSnapshotAlreadyExistsFault"
+	codeServerlessExists         = "ServerlessCacheAlreadyExistsFault"
 )
 
 func rule(code backup.Code, class awscall.Class, hint string) []awscall.Rule {
@@ -35,25 +38,35 @@ var table = awscall.Table{
 	"CacheSecurityGroupNotFound":    rule(backup.ErrInvalid, awscall.Permanent, "name VPC security groups, such as sg-0123456789abcdef0"),
 	"UserGroupNotFound":             rule(backup.ErrInvalid, awscall.Permanent, "name a user group of the Region"),
 
+	"ServerlessCacheNotFoundFault":         rule(backup.ErrNotFound, awscall.Permanent, "check the name, the account and the Region"),
+	"ServerlessCacheSnapshotNotFoundFault": rule(backup.ErrNotFound, awscall.Permanent, "check the name, the account and the Region"),
+
 	// The name is taken. Where a create call gets these, what has the name is looked at first.
 	codeSnapshotExists: rule(backup.ErrConflict, awscall.Permanent, "another snapshot has the name: choose another Spec.Name, or leave it empty"),
 	codeGroupExists:    rule(backup.ErrConflict, awscall.Permanent, "another replication group has the id: choose another RestoreOptions.ID"),
 	codeClusterExists:  rule(backup.ErrConflict, awscall.Permanent, "another cluster has the id: choose another RestoreOptions.ID"),
 
+	codeServerlessSnapshotExists: rule(backup.ErrConflict, awscall.Permanent, "another serverless snapshot has the name: choose another Spec.Name, or leave it empty"),
+	codeServerlessExists:         rule(backup.ErrConflict, awscall.Permanent, "another serverless cache has the name: choose another ServerlessOptions.Name"),
+
 	// The state passes.
-	"InvalidCacheClusterState":         rule(backup.ErrUnavailable, awscall.NotYet, "the cluster is busy; it is tried again"),
-	"InvalidReplicationGroupState":     rule(backup.ErrUnavailable, awscall.NotYet, "the replication group is busy; it is tried again"),
-	"InvalidSnapshotState":             rule(backup.ErrUnavailable, awscall.NotYet, "the snapshot is being made, copied or restored; it is tried again"),
-	"InvalidCacheSecurityGroupState":   rule(backup.ErrUnavailable, awscall.NotYet, "the cache security group is being changed; it is tried again"),
-	"InvalidUserGroupState":            rule(backup.ErrUnavailable, awscall.NotYet, "the user group is being changed; it is tried again"),
-	"InsufficientCacheClusterCapacity": rule(backup.ErrUnavailable, awscall.NotYet, "AWS has no room for the node type in the zone now; it is tried again, or choose another"),
+	"InvalidCacheClusterState":                 rule(backup.ErrUnavailable, awscall.NotYet, "the cluster is busy; it is tried again"),
+	"InvalidReplicationGroupState":             rule(backup.ErrUnavailable, awscall.NotYet, "the replication group is busy; it is tried again"),
+	"InvalidServerlessCacheStateFault":         rule(backup.ErrUnavailable, awscall.NotYet, "the serverless cache is busy, perhaps with another snapshot; it is tried again"),
+	"InvalidServerlessCacheSnapshotStateFault": rule(backup.ErrUnavailable, awscall.NotYet, "the serverless snapshot is being made, copied or restored; it is tried again"),
+	"InvalidSnapshotState":                     rule(backup.ErrUnavailable, awscall.NotYet, "the snapshot is being made, copied or restored; it is tried again"),
+	"InvalidCacheSecurityGroupState":           rule(backup.ErrUnavailable, awscall.NotYet, "the cache security group is being changed; it is tried again"),
+	"InvalidUserGroupState":                    rule(backup.ErrUnavailable, awscall.NotYet, "the user group is being changed; it is tried again"),
+	"InsufficientCacheClusterCapacity":         rule(backup.ErrUnavailable, awscall.NotYet, "AWS has no room for the node type in the zone now; it is tried again, or choose another"),
 
 	// Quotas.
-	"SnapshotQuotaExceededFault":                 rule(backup.ErrQuota, awscall.Permanent, "20 manual snapshots of a node can be made in any 24 hours; deleting some does not help: wait, or back up less often"),
-	"ClusterQuotaForCustomerExceeded":            rule(backup.ErrQuota, awscall.Permanent, "the quota of clusters in the Region is full: delete some or have it raised"),
-	"NodeQuotaForCustomerExceeded":               rule(backup.ErrQuota, awscall.Permanent, "the quota of nodes in the Region is full (300): delete some or have it raised"),
-	"NodeQuotaForClusterExceeded":                rule(backup.ErrQuota, awscall.Permanent, "a cluster may have 90 nodes: restore to fewer replicas or have the quota raised"),
-	"NodeGroupsPerReplicationGroupQuotaExceeded": rule(backup.ErrQuota, awscall.Permanent, "the quota of node groups is exceeded: restore to fewer or have it raised"),
+	"SnapshotQuotaExceededFault":                   rule(backup.ErrQuota, awscall.Permanent, "20 manual snapshots of a node can be made in any 24 hours; deleting some does not help: wait, or back up less often"),
+	"ClusterQuotaForCustomerExceeded":              rule(backup.ErrQuota, awscall.Permanent, "the quota of clusters in the Region is full: delete some or have it raised"),
+	"NodeQuotaForCustomerExceeded":                 rule(backup.ErrQuota, awscall.Permanent, "the quota of nodes in the Region is full (300): delete some or have it raised"),
+	"NodeQuotaForClusterExceeded":                  rule(backup.ErrQuota, awscall.Permanent, "a cluster may have 90 nodes: restore to fewer replicas or have the quota raised"),
+	"ServerlessCacheSnapshotQuotaExceededFault":    rule(backup.ErrQuota, awscall.Permanent, "24 manual snapshots of a serverless cache can be made in any 24 hours; deleting some does not help: wait, or back up less often"),
+	"ServerlessCacheQuotaForCustomerExceededFault": rule(backup.ErrQuota, awscall.Permanent, "the quota of serverless caches in the Region is full (40): delete some or have it raised"),
+	"NodeGroupsPerReplicationGroupQuotaExceeded":   rule(backup.ErrQuota, awscall.Permanent, "the quota of node groups is exceeded: restore to fewer or have it raised"),
 
 	// It will never work like this.
 	"SnapshotFeatureNotSupportedFault":   rule(backup.ErrUnsupported, awscall.Permanent, "Memcached and cache.t1.micro have no snapshots"),
@@ -68,13 +81,9 @@ var table = awscall.Table{
 	"InvalidGlobalReplicationGroupState": rule(backup.ErrUnavailable, awscall.NotYet, "the global datastore is being changed; it is tried again"),
 
 	// ListTagsForResource models the errors of everything that can have tags; these are of things that this package never asks for.
-	"GlobalReplicationGroupNotFoundFault":      rule(backup.ErrNotFound, awscall.Permanent, "check the id, the account and the Region"),
-	"ReservedCacheNodeNotFound":                rule(backup.ErrNotFound, awscall.Permanent, "check the id, the account and the Region"),
-	"ServerlessCacheNotFoundFault":             rule(backup.ErrNotFound, awscall.Permanent, "check the name, the account and the Region"),
-	"ServerlessCacheSnapshotNotFoundFault":     rule(backup.ErrNotFound, awscall.Permanent, "check the name, the account and the Region"),
-	"UserNotFound":                             rule(backup.ErrNotFound, awscall.Permanent, "check the id, the account and the Region"),
-	"InvalidServerlessCacheStateFault":         rule(backup.ErrUnavailable, awscall.NotYet, "the serverless cache is busy; it is tried again"),
-	"InvalidServerlessCacheSnapshotStateFault": rule(backup.ErrUnavailable, awscall.NotYet, "the serverless snapshot is busy; it is tried again"),
+	"GlobalReplicationGroupNotFoundFault": rule(backup.ErrNotFound, awscall.Permanent, "check the id, the account and the Region"),
+	"ReservedCacheNodeNotFound":           rule(backup.ErrNotFound, awscall.Permanent, "check the id, the account and the Region"),
+	"UserNotFound":                        rule(backup.ErrNotFound, awscall.Permanent, "check the id, the account and the Region"),
 }
 
 func invalid(action backup.Action, r backup.Ref, hint, format string, args ...any) error {

@@ -21,7 +21,8 @@ import (
 
 // operations are those that the package calls.
 var operations = []string{"CreateSnapshot", "CopySnapshot", "DescribeSnapshots", "DeleteSnapshot", "ListTagsForResource", "CreateReplicationGroup", "DescribeReplicationGroups",
-	"CreateCacheCluster", "DescribeCacheClusters", "DescribeCacheSubnetGroups", "ModifyReplicationGroup", "ModifyCacheCluster", "DeleteReplicationGroup", "DeleteCacheCluster"}
+	"CreateCacheCluster", "DescribeCacheClusters", "DescribeCacheSubnetGroups", "ModifyReplicationGroup", "ModifyCacheCluster", "DeleteReplicationGroup", "DeleteCacheCluster",
+	"CreateServerlessCache", "DescribeServerlessCaches", "CreateServerlessCacheSnapshot", "DescribeServerlessCacheSnapshots", "CopyServerlessCacheSnapshot", "DeleteServerlessCacheSnapshot"}
 
 // TestTableIsComplete reads the SDK's own deserializers: an error that an update of the SDK models anew must be classified before it is used.
 func TestTableIsComplete(t *testing.T) {

@@ -35,37 +35,83 @@ func place(q backup.Query) backup.Ref {
 // are listed without tags, and left out where Query.Tags asks for some. What is in another account or Region ends it with ErrInvalid.
 func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.RecoveryPoint, error] {
 	return func(yield func(backup.RecoveryPoint, error) bool) {
-		r := place(q)
 		in, err := s.listInput(q)
 		if err != nil {
 			yield(backup.RecoveryPoint{}, err)
 			return
 		}
-		c, err := s.client(ctx, r)
+		c, err := s.client(ctx, place(q))
 		if err != nil {
 			yield(backup.RecoveryPoint{}, err)
 			return
 		}
+		// one yields a snapshot if it is wanted, and reports whether to go on.
+		one := func(x *ectypes.Snapshot, err error) bool {
+			var p backup.RecoveryPoint
+			ok := false
+			if err == nil {
+				err = here(place(q), x.ARN)
+			}
+			if err == nil {
+				p, ok, err = s.listed(ctx, c, q, x)
+			}
+			if err != nil {
+				yield(backup.RecoveryPoint{}, err)
+				return false
+			}
+			return !ok || yield(p, nil)
+		}
+		if kindWanted(q, false) {
+			for x, err := range s.snapshots(ctx, c, q, in) {
+				if !one(x, err) {
+					return
+				}
+			}
+		}
+		if !kindWanted(q, true) {
+			return
+		}
+		if !q.Point.IsZero() {
+			if x, err := s.snapshot(ctx, c, q.Point, q.Point.ID); x != nil || err != nil {
+				one(x, err)
+			}
+			return
+		}
+		for x, err := range s.serverlessSnapshots(ctx, c, place(q), text(q.Source.ID)) {
+			if !one(x, err) {
+				return
+			}
+		}
+	}
+}
+
+// kindWanted tells whether a query is for snapshots of serverless caches, or for the others.
+func kindWanted(q backup.Query, less bool) bool {
+	kind := TypeSnapshot
+	if less {
+		kind = TypeServerlessSnapshot
+	}
+	for _, r := range []backup.Ref{q.Source, q.Point} {
+		if !r.IsZero() && serverless(r) != less {
+			return false
+		}
+	}
+	return len(q.Types) == 0 || slices.Contains(q.Types, kind)
+}
+
+// snapshots gives the snapshots of groups and clusters that a call finds.
+func (s *Strategy) snapshots(ctx context.Context, c *awselasticache.Client, q backup.Query, in *awselasticache.DescribeSnapshotsInput) iter.Seq2[*ectypes.Snapshot, error] {
+	return func(yield func(*ectypes.Snapshot, error) bool) {
 		for {
 			out, err := c.DescribeSnapshots(ctx, in, s.listing)
 			if err != nil {
-				if !q.Point.IsZero() && table.Classify(err).Code == backup.ErrNotFound {
-					return
+				if q.Point.IsZero() || table.Classify(err).Code != backup.ErrNotFound {
+					yield(nil, table.Wrap(Kind, "DescribeSnapshots", place(q), err))
 				}
-				yield(backup.RecoveryPoint{}, table.Wrap(Kind, "DescribeSnapshots", r, err))
 				return
 			}
 			for i := range out.Snapshots {
-				if err := here(r, out.Snapshots[i].ARN); err != nil {
-					yield(backup.RecoveryPoint{}, err)
-					return
-				}
-				p, ok, err := s.listed(ctx, c, q, &out.Snapshots[i])
-				if err != nil {
-					yield(backup.RecoveryPoint{}, err)
-					return
-				}
-				if ok && !yield(p, nil) {
+				if !yield(&out.Snapshots[i], nil) {
 					return
 				}
 			}
@@ -77,20 +123,52 @@ func (s *Strategy) List(ctx context.Context, q backup.Query) iter.Seq2[backup.Re
 	}
 }
 
+// serverlessSnapshots gives the snapshots of all serverless caches, or of one.
+func (s *Strategy) serverlessSnapshots(ctx context.Context, c *awselasticache.Client, r backup.Ref, cache *string) iter.Seq2[*ectypes.Snapshot, error] {
+	return func(yield func(*ectypes.Snapshot, error) bool) {
+		in := &awselasticache.DescribeServerlessCacheSnapshotsInput{MaxResults: aws.Int32(snapshotPage), ServerlessCacheName: cache}
+		for {
+			out, err := c.DescribeServerlessCacheSnapshots(ctx, in, s.listing)
+			if err != nil && in.ServerlessCacheName != nil && in.NextToken == nil && table.Classify(err).Code == backup.ErrNotFound {
+				// The cache is gone, and its snapshots are found among all.
+				in.ServerlessCacheName = nil
+				continue
+			}
+			if err != nil {
+				yield(nil, table.Wrap(Kind, "DescribeServerlessCacheSnapshots", r, err))
+				return
+			}
+			for i := range out.ServerlessCacheSnapshots {
+				x := common(r, &out.ServerlessCacheSnapshots[i])
+				if cache != nil && word(x.CacheClusterId) != *cache {
+					continue
+				}
+				if !yield(x, nil) {
+					return
+				}
+			}
+			if aws.ToString(out.NextToken) == "" {
+				return
+			}
+			in.NextToken = out.NextToken
+		}
+	}
+}
+
 func (s *Strategy) listInput(q backup.Query) (*awselasticache.DescribeSnapshotsInput, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
 	for _, t := range q.Types {
-		if t != TypeSnapshot {
-			return nil, invalid("list", place(q), "the type of recovery points is elasticache.TypeSnapshot", "the type %q", t)
+		if t != TypeSnapshot && t != TypeServerlessSnapshot {
+			return nil, invalid("list", place(q), "the types of recovery points are elasticache.TypeSnapshot and elasticache.TypeServerlessSnapshot", "the type %q", t)
 		}
 	}
 	in := &awselasticache.DescribeSnapshotsInput{MaxRecords: aws.Int32(snapshotPage)}
 	for _, x := range [...]struct {
 		ref   backup.Ref
 		types []string
-	}{{q.Source, []string{TypeReplicationGroup, TypeCluster}}, {q.Point, []string{TypeSnapshot}}} {
+	}{{q.Source, []string{TypeReplicationGroup, TypeCluster, TypeServerless}}, {q.Point, []string{TypeSnapshot, TypeServerlessSnapshot}}} {
 		if x.ref.IsZero() {
 			continue
 		}
@@ -121,11 +199,11 @@ func (s *Strategy) listed(ctx context.Context, c *awselasticache.Client, q backu
 		}
 		if status := word(x.SnapshotStatus); !readable && status != "creating" && status != "deleting" {
 			// It has gone since the page was read, or its tags are late: without them nobody may judge whose it is.
-			again, err := s.snapshot(ctx, c, r, policy.CanonicalName(aws.ToString(x.SnapshotName)))
+			again, err := s.snapshot(ctx, c, named(r, x), named(r, x).ID)
 			if err != nil || again == nil {
 				return backup.RecoveryPoint{}, false, err
 			}
-			return backup.RecoveryPoint{}, false, refused(Snapshot(q.Account, q.Region, aws.ToString(x.SnapshotName)), "ListTagsForResource",
+			return backup.RecoveryPoint{}, false, refused(named(r, x), "ListTagsForResource",
 				backup.ErrUnavailable, "list again later", "the snapshot is there, but its tags can not be read")
 		}
 		tags = m
@@ -142,7 +220,7 @@ func (s *Strategy) listed(ctx context.Context, c *awselasticache.Client, q backu
 // recoveryPoint makes the library's view of a snapshot. tags is nil where they were not read.
 func recoveryPoint(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) backup.RecoveryPoint {
 	p := backup.RecoveryPoint{
-		Ref: Snapshot(r.Account, r.Region, aws.ToString(x.SnapshotName)), Source: source(r, x, tags), ARN: snapshotARN(x, r), CreatedAt: dataTime(x, tags),
+		Ref: named(r, x), Source: source(r, x, tags), ARN: snapshotARN(x, r), CreatedAt: dataTime(x, tags),
 		Status: status(x), Encrypted: aws.ToString(x.KmsKeyId) != "", KMSKeyID: aws.ToString(x.KmsKeyId), Automated: automated(x) || tags["aws:backup:source-resource"] != "",
 		Engine: aws.ToString(x.Engine), EngineVersion: aws.ToString(x.EngineVersion), Tags: tags,
 	}
@@ -168,6 +246,14 @@ func recoveryPoint(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) ba
 	return p
 }
 
+// named is the Ref of a snapshot of either kind.
+func named(r backup.Ref, x *ectypes.Snapshot) backup.Ref {
+	if ofServerless(x) {
+		return ServerlessSnapshot(r.Account, r.Region, aws.ToString(x.SnapshotName))
+	}
+	return Snapshot(r.Account, r.Region, aws.ToString(x.SnapshotName))
+}
+
 // status gives the library's word. A snapshot that is being restored is complete; one that is being copied may be the copy, which is not.
 // Source: ElastiCache API, CreateReplicationGroup: "The snapshot status changes to restoring while the new replication group is being created".
 func status(x *ectypes.Snapshot) backup.Status {
@@ -187,7 +273,9 @@ func source(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) backup.Re
 	if id, ok := groupTag(r, tags); ok && fits(r, x, tags) {
 		return ReplicationGroup(r.Account, r.Region, id)
 	}
-	if id := aws.ToString(x.CacheClusterId); id != "" {
+	if id := aws.ToString(x.CacheClusterId); ofServerless(x) {
+		return Serverless(r.Account, r.Region, id)
+	} else if id != "" {
 		return Cluster(r.Account, r.Region, id)
 	}
 	return ReplicationGroup(r.Account, r.Region, aws.ToString(x.ReplicationGroupId))
@@ -205,6 +293,9 @@ func groupTag(r backup.Ref, tags map[string]string) (string, bool) {
 // speaks, if it is the one that this library makes of the token. Source: ElastiCache User Guide, "Backups".
 func fits(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) bool {
 	cluster, inGroup := word(x.CacheClusterId), word(x.ReplicationGroupId)
+	if ofServerless(x) {
+		return cluster != "" && tags[backup.TagSource] == Serverless(r.Account, r.Region, cluster).Tag()
+	}
 	if cluster != "" && inGroup == "" && tags[backup.TagSource] == Cluster(r.Account, r.Region, cluster).Tag() {
 		return true
 	}

@@ -23,6 +23,9 @@ const clockSkew = 5 * time.Minute
 
 // snapshot gives the snapshot with a name, nil if none is visible: AWS answers a missing name with a fault or with an empty list.
 func (s *Strategy) snapshot(ctx context.Context, c *awselasticache.Client, r backup.Ref, name string) (*ectypes.Snapshot, error) {
+	if serverless(r) {
+		return s.serverlessSnapshot(ctx, c, r, name)
+	}
 	out, err := c.DescribeSnapshots(ctx, &awselasticache.DescribeSnapshotsInput{SnapshotName: &name})
 	if err != nil {
 		if table.Classify(err).Code == backup.ErrNotFound {
@@ -111,7 +114,8 @@ func (s *Strategy) tags(ctx context.Context, c *awselasticache.Client, r backup.
 	if err != nil {
 		v := table.Classify(err)
 		switch v.AWSCode {
-		case "InvalidReplicationGroupState", "SnapshotNotFoundFault", "CacheClusterNotFound", "ReplicationGroupNotFoundFault":
+		case "InvalidReplicationGroupState", "SnapshotNotFoundFault", "CacheClusterNotFound", "ReplicationGroupNotFoundFault",
+			"InvalidServerlessCacheStateFault", "InvalidServerlessCacheSnapshotStateFault", "ServerlessCacheNotFoundFault", "ServerlessCacheSnapshotNotFoundFault":
 			return nil, false, nil
 		}
 		failed := v.Error(Kind, "ListTagsForResource", r, err)
@@ -140,7 +144,11 @@ func arn(given *string, r backup.Ref, kind, id string) string {
 }
 
 func snapshotARN(x *ectypes.Snapshot, r backup.Ref) string {
-	return arn(x.ARN, r, "snapshot", aws.ToString(x.SnapshotName))
+	kind := "snapshot"
+	if serverless(r) {
+		kind = arnServerlessSnapshot
+	}
+	return arn(x.ARN, r, kind, aws.ToString(x.SnapshotName))
 }
 
 func word(s *string) string { return strings.ToLower(aws.ToString(s)) }

@@ -30,8 +30,11 @@ type target struct {
 
 // target looks at what is to be backed up. Its errors are the library's; a permanent one is the end of the backup.
 func (s *Strategy) target(ctx context.Context, c *awselasticache.Client, r backup.Ref) (target, error) {
-	if r.Type == TypeCluster {
+	switch r.Type {
+	case TypeCluster:
 		return s.clusterTarget(ctx, c, r)
+	case TypeServerless:
+		return s.serverlessTarget(ctx, c, r)
 	}
 	g, err := s.group(ctx, c, r, r.ID)
 	if err != nil {

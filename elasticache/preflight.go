@@ -105,6 +105,9 @@ func (s *Strategy) preflightBackup(ctx context.Context, c *awselasticache.Client
 	if t.notYet != "" {
 		return found, nil
 	}
+	if serverless(op.Ref) {
+		return s.serverlessQuota(ctx, c, op, found)
+	}
 	in := &awselasticache.DescribeSnapshotsInput{SnapshotSource: aws.String("user"), MaxRecords: aws.Int32(snapshotPage)}
 	if t.group != "" {
 		in.ReplicationGroupId = &t.group
@@ -147,6 +150,26 @@ func (s *Strategy) nameTaken(ctx context.Context, c *awselasticache.Client, op b
 	return found, err
 }
 
+// serverlessPerDay is how many manual snapshots of a serverless cache AWS makes in any 24 hours. Source: ElastiCache User Guide, "Backup constraints".
+const serverlessPerDay = 24
+
+func (s *Strategy) serverlessQuota(ctx context.Context, c *awselasticache.Client, op backup.Operation, found []backup.Finding) ([]backup.Finding, error) {
+	recent := 0
+	for x, err := range s.serverlessSnapshots(ctx, c, op.Ref, &op.Ref.ID) {
+		if err != nil {
+			return found, err
+		}
+		if !automated(x) && time.Since(created(x)) < 24*time.Hour {
+			recent++
+		}
+	}
+	if recent >= serverlessPerDay {
+		found = append(found, problem(op, "quota", fmt.Sprintf("%d manual snapshots of the cache were made in the last 24 hours, and AWS makes %d", recent, serverlessPerDay),
+			"wait, or back up less often"))
+	}
+	return found, nil
+}
+
 func (s *Strategy) preflightRestore(ctx context.Context, c *awselasticache.Client, op backup.Operation, st restoreState) ([]backup.Finding, error) {
 	if st.Seed != nil {
 		return s.preflightTarget(ctx, c, op, st.Options, openAccess(op, st.Options))
@@ -165,8 +188,13 @@ func (s *Strategy) preflightRestore(ctx context.Context, c *awselasticache.Clien
 	if status := word(x.SnapshotStatus); status != "available" {
 		found = append(found, backup.Finding{ID: "elasticache.not-yet", Severity: backup.SeverityWarning, Ref: op.Ref, Message: "the snapshot is " + status, Remedy: "the restore waits for it"})
 	}
-	found = append(found, openAccess(op, st.Options)...)
-	o, err := st.Options.settle(op.Ref, x, tags)
+	if st.Serverless == nil {
+		found = append(found, openAccess(op, st.Options)...)
+	} else if st.Serverless.UserGroup == "" {
+		found = append(found, backup.Finding{ID: "elasticache.open-access", Severity: backup.SeverityWarning, Ref: op.Ref,
+			Message: "whoever reaches the restored cache can read it without a password; a snapshot does not tell whether its source allowed that", Remedy: "set ServerlessOptions.UserGroup"})
+	}
+	o, err := st.settle(op.Ref, x, tags)
 	if err != nil {
 		return found, err
 	}
@@ -199,7 +227,7 @@ func (s *Strategy) preflightTarget(ctx context.Context, c *awselasticache.Client
 			return found, err
 		}
 		if !readable || tags[backup.TagToken] != op.ID {
-			found = append(found, problem(op, "id-taken", o.ref(op.Ref).String()+" exists", "choose another RestoreOptions.ID; nothing that exists is ever overwritten"))
+			found = append(found, problem(op, "id-taken", o.ref(op.Ref).String()+" exists", "choose another id; nothing that exists is ever overwritten"))
 		}
 	}
 	if o.SubnetGroup != "" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -25,6 +27,9 @@ type RebuildOptions struct {
 	Restore RestoreOptions
 	// KMSKeyID is the ARN of the key that the snapshot is encrypted with, empty for the source's.
 	KMSKeyID string
+	// DropTags gives the new one only the tags of Spec.Tags. Otherwise it also has the old one's, except where Spec.Tags has other values;
+	// those of AWS and of this library are never carried over.
+	DropTags bool
 }
 
 // OptionsFor makes RebuildOptions usable as backup.Spec.Options.
@@ -44,6 +49,9 @@ type rebuildState struct {
 	Options RestoreOptions `json:"o,omitzero"`
 	KMSKey  string         `json:"k,omitempty"`
 	Name    string         `json:"n,omitempty"`
+	// Drop is RebuildOptions.DropTags. Tags are those of the old one that are kept beside Spec.Tags.
+	Drop bool              `json:"d,omitempty"`
+	Tags map[string]string `json:"tg,omitempty"`
 	// Of is what is rebuilt: no other may be deleted, whatever its id.
 	Of incarnation `json:"of,omitzero"`
 	// Backup is the ID of the Operation that made the snapshot, Snapshot its name, Identity the snapshot itself, and Ready when it was found good.
@@ -70,7 +78,9 @@ type incarnation struct {
 // taken and seen finished, then what there is is deleted, seen gone, and restored from the snapshot with other settings. Spec.Options must be
 // RebuildOptions. The snapshot is called Spec.Name, or a name of its own; it is listed in Points and stays, whatever happens.
 //
-// What is written between the snapshot and the deletion is lost: stop the writers first. Automatic snapshots go with the old group; copy
+// What is written between the snapshot and the deletion is lost: stop the writers first, and let the replicas catch up, because the snapshot of a
+// group with cluster mode disabled is taken of one. The new one has the old one's tags beside Spec.Tags, unless RebuildOptions say otherwise; the topic
+// of its notifications has to be set again. Automatic snapshots go with the old group; copy
 // (StartCopy) those that are to stay. Clients are without a cache for ten minutes and more, and their connections end.
 //
 // Nothing is deleted before the snapshot is seen available with the data of all node groups and all hash slots, before the options are found
@@ -108,7 +118,7 @@ func (s *Strategy) StartRebuild(_ context.Context, r backup.Ref, spec backup.Spe
 	if spec.Timeout > 0 && spec.Timeout < rebuildTime+rebuildGap {
 		return bad("leave Spec.Timeout 0, or give it three hours at least", "a rebuild takes longer than %v", spec.Timeout)
 	}
-	st := rebuildState{Options: o, KMSKey: given.KMSKeyID, Name: spec.Name}
+	st := rebuildState{Options: o, KMSKey: given.KMSKeyID, Name: spec.Name, Drop: given.DropTags}
 	// That the backup can be started is seen now.
 	if _, err := s.innerBackup(op, st); err != nil {
 		return backup.Operation{}, err
@@ -134,7 +144,7 @@ func (s *Strategy) innerBackup(op backup.Operation, st rebuildState) (backup.Ope
 
 // innerRestore makes the Operation of the restore.
 func (s *Strategy) innerRestore(op backup.Operation, st rebuildState) (backup.Operation, error) {
-	inner, err := s.StartRestore(context.Background(), st.point(op), backup.Spec{Token: op.ID, Owner: op.Owner, Tags: op.Tags, Options: st.Options})
+	inner, err := s.StartRestore(context.Background(), st.point(op), backup.Spec{Token: op.ID, Owner: op.Owner, Tags: st.allTags(op), Options: st.Options})
 	if err != nil {
 		return inner, err
 	}
@@ -144,6 +154,39 @@ func (s *Strategy) innerRestore(op backup.Operation, st rebuildState) (backup.Op
 	}
 	in.Not = st.Of
 	return inner, inner.SetState(in)
+}
+
+// allTags are those of the new group or cluster.
+func (st rebuildState) allTags(op backup.Operation) map[string]string {
+	m := maps.Clone(st.Tags)
+	if m == nil {
+		return op.Tags
+	}
+	maps.Copy(m, op.Tags)
+	return m
+}
+
+// keepTags notes the tags of the old group or cluster that the new one is to have. It fails where there are more than an Operation or a resource
+// holds.
+func (st *rebuildState) keepTags(op backup.Operation, old map[string]string) error {
+	st.Tags = nil
+	for k, v := range old {
+		lower := strings.ToLower(k)
+		if _, other := op.Tags[k]; !st.Drop && !other && !strings.HasPrefix(lower, "aws:") && !strings.HasPrefix(lower, backup.TagPrefix) {
+			if st.Tags == nil {
+				st.Tags = map[string]string{}
+			}
+			st.Tags[k] = v
+		}
+	}
+	trial, err := backup.NewOperation(Kind, backup.ActionRestore, op.Ref, backup.Spec{Token: op.ID, Owner: op.Owner, Tags: st.allTags(op)})
+	if err == nil && len(trial.OwnTags(op.Ref)) > maxTags {
+		err = fmt.Errorf("%d tags are more than the %d of a resource", len(trial.OwnTags(op.Ref)), maxTags)
+	}
+	if err != nil {
+		return failure(op, "rebuild", backup.ErrInvalid, "set RebuildOptions.DropTags, and in Spec.Tags the tags that are to be kept; nothing was changed", "the old tags can not be carried over: %w", err)
+	}
+	return nil
 }
 
 func (st rebuildState) point(op backup.Operation) backup.Ref {
@@ -167,6 +210,9 @@ func (s *Strategy) stepRebuild(ctx context.Context, c *awselasticache.Client, op
 	}
 	if st.Inner != nil {
 		st.Inner.Tags = op.Tags
+		if op.Stage == stageRestore {
+			st.Inner.Tags = st.allTags(op)
+		}
 	}
 	switch op.Stage {
 	case stageLook:
@@ -211,6 +257,18 @@ func (s *Strategy) lookRebuild(ctx context.Context, c *awselasticache.Client, op
 		s.park(&op, "AWS does not tell yet when the "+kindOf(op.Ref)+" was made", "it is tried again")
 		return op, op.SetState(st)
 	}
+	tags, readable, err := s.tags(ctx, c, op.Ref, x.arn)
+	if err != nil {
+		return op, err
+	}
+	if !readable {
+		s.park(&op, "the tags of the "+kindOf(op.Ref)+" can not be read yet", "it is tried again")
+		return op, op.SetState(st)
+	}
+	if err := st.keepTags(op, tags); err != nil {
+		op.Fail(err)
+		return op, nil
+	}
 	inner, err := s.innerBackup(op, st)
 	if err != nil {
 		op.Fail(err)
@@ -237,6 +295,10 @@ func (s *Strategy) backUpFirst(ctx context.Context, op backup.Operation, st rebu
 		return op, st.keep(&op)
 	}
 	if err := st.Inner.Err(); err != nil {
+		if backup.CodeOf(err) == backup.ErrPartial {
+			// A short backup is no rebuild that is short: nothing was rebuilt.
+			err = failure(op, "rebuild", backup.ErrFailed, "start again with another token; nothing was deleted", "%w", err)
+		}
 		op.Fail(err)
 		return op, nil
 	}
@@ -432,7 +494,7 @@ func (s *Strategy) cancelBackup(ctx context.Context, op backup.Operation) (backu
 		return op, unknownStage(op)
 	}
 	inner := *st.Inner
-	inner.Tags = op.Tags
+	inner.Tags, inner.Unstored = op.Tags, op.Unstored
 	if inner.Next != "" && inner.Next == op.Next {
 		inner.Attempt, inner.Intended = op.Attempt, op.Intended
 	}

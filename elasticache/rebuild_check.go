@@ -107,7 +107,11 @@ func (s *Strategy) mayReplace(ctx context.Context, c *awselasticache.Client, op 
 	if !readable {
 		return verdict{notYet: "the snapshot's tags can not be read"}, nil
 	}
-	if tags[backup.TagToken] != st.Backup || st.Identity != (identity{}) && st.Identity.compare(identityOf(x, tags)) != same {
+	likeness := same
+	if st.Identity != (identity{}) {
+		likeness = st.Identity.compare(identityOf(x, tags))
+	}
+	if tags[backup.TagToken] != st.Backup || likeness == other {
 		return no(backup.ErrConflict, "look at the snapshot, and start again with another token", "the snapshot %s is not provably the one that was made for this work", st.Snapshot)
 	}
 	switch status := word(x.SnapshotStatus); status {
@@ -117,6 +121,9 @@ func (s *Strategy) mayReplace(ctx context.Context, c *awselasticache.Client, op 
 	default:
 		return verdict{notYet: "the snapshot is " + status}, nil
 	}
+	if likeness == unsure {
+		return verdict{notYet: "AWS does not tell the snapshot's times"}, nil
+	}
 	if err := notRebuildable(op.Ref, old); err != nil {
 		return verdict{no: err}, nil
 	}
@@ -124,7 +131,7 @@ func (s *Strategy) mayReplace(ctx context.Context, c *awselasticache.Client, op 
 		return verdict{notYet: "the " + kindOf(op.Ref) + " is " + old.status}, nil
 	}
 	if why := whole(x, old); why != "" {
-		return no(backup.ErrPartial, "start again with another token; nothing was deleted", "the snapshot %s is not known to have all data: %s", st.Snapshot, why)
+		return no(backup.ErrFailed, "start again with another token; nothing was deleted", "the snapshot %s is not known to have all data: %s", st.Snapshot, why)
 	}
 	if time.Since(st.Ready) > rebuildGap {
 		return no(backup.ErrUnavailable, "start again with another token; nothing was deleted", "the snapshot %s was finished more than %v ago, and what was written since would be lost", st.Snapshot, rebuildGap)
@@ -299,6 +306,13 @@ func (s *Strategy) preflightRebuild(ctx context.Context, c *awselasticache.Clien
 	}
 	warn := func(id, message, remedy string) {
 		found = append(found, backup.Finding{ID: "elasticache." + id, Severity: backup.SeverityWarning, Ref: op.Ref, Message: message, Remedy: remedy})
+	}
+	tags, readable, err := s.tags(ctx, c, op.Ref, x.arn)
+	if err != nil {
+		return found, err
+	}
+	if err := st.keepTags(op, tags); readable && err != nil {
+		return found, err
 	}
 	warn("writes-lost", "what is written after the snapshot began is lost, and clients have no cache until it is made anew", "stop the writers first")
 	d, err := s.daily(ctx, c, op.Ref)

@@ -14,6 +14,10 @@ import (
 
 type restoreState struct {
 	Options RestoreOptions `json:"o"`
+	// Serverless is how a new serverless cache is to be, nil for anything else.
+	Serverless *ServerlessOptions `json:"sv,omitempty"`
+	// ARN is that of the snapshot of a serverless cache.
+	ARN string `json:"ar,omitempty"`
 	// Seed is what a new group or cluster is seeded from, nil for a restore of a snapshot.
 	Seed *seed `json:"sd,omitempty"`
 	// Not is what had the id before, and was deleted for this restore: an old answer that shows it shows nothing.
@@ -34,13 +38,21 @@ type restoreState struct {
 }
 
 // StartRestore makes the Operation that restores a snapshot to a new replication group or a new single cluster; never into one that exists.
-// Spec.Options must be RestoreOptions. The new group or cluster is listed in Made, and where it answers in Endpoints: the configuration
+// Spec.Options must be RestoreOptions; for a snapshot of a serverless cache, which is restored to a new serverless cache, ServerlessOptions. The new group or cluster is listed in Made, and where it answers in Endpoints: the configuration
 // endpoint with cluster mode enabled, primary and reader without, the node's for a cluster. It succeeds when AWS says that it is available and not
 // more exposed than asked for: encryption, cluster mode, security groups and subnet group, as far as the service tells them.
 func (s *Strategy) StartRestore(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
-	op, err := s.begin(backup.ActionRestore, point, spec, TypeSnapshot)
+	op, err := s.begin(backup.ActionRestore, point, spec, TypeSnapshot, TypeServerlessSnapshot)
 	if err != nil {
 		return backup.Operation{}, err
+	}
+	if serverless(point) {
+		st, err := startServerless(point, spec)
+		if err != nil {
+			return backup.Operation{}, err
+		}
+		op.Stage = stageLook
+		return op, op.SetState(st)
 	}
 	o, ok := spec.Options.(RestoreOptions)
 	if !ok {
@@ -66,6 +78,14 @@ func (s *Strategy) validTarget(point backup.Ref, o RestoreOptions) error {
 		return noAuthToken(point)
 	}
 	return nil
+}
+
+// settle decides what the snapshot leaves open.
+func (st restoreState) settle(r backup.Ref, x *ectypes.Snapshot, tags map[string]string) (RestoreOptions, error) {
+	if st.Serverless != nil {
+		return st.Serverless.settle(r, x)
+	}
+	return st.Options.settle(r, x, tags)
 }
 
 func (s *Strategy) stepRestore(ctx context.Context, c *awselasticache.Client, op backup.Operation) (backup.Operation, error) {
@@ -147,12 +167,15 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awselasticache.Client, op
 		return op, op.SetState(st)
 	}
 	if !st.Settled {
-		o, err := st.Options.settle(op.Ref, x, tags)
+		o, err := st.settle(op.Ref, x, tags)
 		if err != nil {
 			op.Fail(err)
 			return op, nil
 		}
 		st.Options, st.Settled = o, true
+		if st.Serverless != nil {
+			st.ARN = snapshotARN(x, op.Ref)
+		}
 	}
 	return s.arm(ctx, c, op, st)
 }
@@ -171,8 +194,11 @@ func (s *Strategy) arm(ctx context.Context, c *awselasticache.Client, op backup.
 		return op, err
 	}
 	next := "CreateReplicationGroup"
-	if st.Options.As == AsCluster {
+	switch st.Options.As {
+	case AsCluster:
 		next = "CreateCacheCluster"
+	case asServerless:
+		next = "CreateServerlessCache"
 	}
 	op.To(stageCreate, next)
 	return op, nil
@@ -206,7 +232,9 @@ func (s *Strategy) createTarget(ctx context.Context, c *awselasticache.Client, o
 		return op, nil
 	}
 	status := ""
-	if st.Options.As == AsCluster {
+	if st.Serverless != nil {
+		status, err = s.createServerless(ctx, c, op, st)
+	} else if st.Options.As == AsCluster {
 		var out *awselasticache.CreateCacheClusterOutput
 		in := st.Seed.cluster(st.Options.clusterInput(op))
 		in.AuthToken = token.value
@@ -224,7 +252,7 @@ func (s *Strategy) createTarget(ctx context.Context, c *awselasticache.Client, o
 	if err != nil {
 		err = token.hide(err)
 		switch table.Classify(err).AWSCode {
-		case codeGroupExists, codeClusterExists:
+		case codeGroupExists, codeClusterExists, codeServerlessExists:
 			st.Taken, st.Tried = true, true
 			op.Settle(stageSettle)
 			return op, op.SetState(st)
@@ -266,7 +294,7 @@ func (s *Strategy) settleTarget(ctx context.Context, c *awselasticache.Client, o
 		return op, nil
 	}
 	if st.Taken {
-		op.Fail(failure(op, "restore", backup.ErrConflict, "choose another RestoreOptions.ID", "the id %s is taken by something that can not be seen", st.Options.ID))
+		op.Fail(failure(op, "restore", backup.ErrConflict, "choose another id for it", "the id %s is taken by something that can not be seen", st.Options.ID))
 		return op, nil
 	}
 	op.To(stageLook, "")
@@ -292,7 +320,7 @@ func (s *Strategy) adoptTarget(ctx context.Context, c *awselasticache.Client, op
 		return op, nil
 	}
 	if tags[backup.TagToken] != op.ID || tags[backup.TagSource] != op.Ref.Tag() {
-		op.Fail(failure(op, "restore", backup.ErrConflict, "choose another RestoreOptions.ID; nothing that exists is ever overwritten",
+		op.Fail(failure(op, "restore", backup.ErrConflict, "choose another id for it; nothing that exists is ever overwritten",
 			"%s exists and was not made by this work", st.Options.ref(op.Ref)))
 		return op, nil
 	}

@@ -16,23 +16,30 @@ type made struct {
 	endpoints   []backup.Endpoint
 	// whole tells that all endpoints are known and all node groups available.
 	whole bool
-	// transit, mode and auth are empty where the service does not tell them. cluster or group is what AWS says of it.
-	transit *bool
-	mode    ectypes.TransitEncryptionMode
-	auth    *bool
-	cluster *ectypes.CacheCluster
-	group   *ectypes.ReplicationGroup
+	// transit, mode and auth are empty where the service does not tell them. cluster, group or serverless is what AWS says of it.
+	transit    *bool
+	mode       ectypes.TransitEncryptionMode
+	auth       *bool
+	cluster    *ectypes.CacheCluster
+	group      *ectypes.ReplicationGroup
+	serverless *ectypes.ServerlessCache
 }
 
 func (o RestoreOptions) ref(r backup.Ref) backup.Ref {
-	if o.As == AsCluster {
+	switch o.As {
+	case AsCluster:
 		return Cluster(r.Account, r.Region, o.ID)
+	case asServerless:
+		return Serverless(r.Account, r.Region, o.ID)
 	}
 	return ReplicationGroup(r.Account, r.Region, o.ID)
 }
 
 // restored gives the group or cluster that has the wanted id, nil if none is visible.
 func (s *Strategy) restored(ctx context.Context, c *awselasticache.Client, r backup.Ref, o RestoreOptions) (*made, error) {
+	if o.As == asServerless {
+		return s.serverlessMade(ctx, c, r, o.ID)
+	}
 	if o.As == AsCluster {
 		x, err := s.cluster(ctx, c, r, o.ID)
 		if x == nil || err != nil {

@@ -43,8 +43,11 @@ func (s *Strategy) watchTarget(ctx context.Context, c *awselasticache.Client, op
 		st.Creating = st.Creating || x.status == "creating"
 		st.Good = 0
 		known := groupStatuses
-		if st.Options.As == AsCluster {
+		switch st.Options.As {
+		case AsCluster:
 			known = clusterStatuses
+		case asServerless:
+			known = serverlessStatuses
 		}
 		for _, f := range unknownStatus(target, x.status, known) {
 			op.Find(f)
@@ -66,8 +69,11 @@ func (s *Strategy) watchTarget(ctx context.Context, c *awselasticache.Client, op
 		op.Fail(failure(op, "restore", backup.ErrConflict, "look at what is listed in Made", "%s is not provably what was made for this work: its tags were changed, or it was deleted and another has its id", target))
 		return op, nil
 	}
-	bad, unseen, err := s.exposure(ctx, c, op.Ref, st.Options, x)
-	if err != nil {
+	var bad []string
+	unseen := ""
+	if st.Serverless != nil {
+		bad = st.Serverless.exposure(x.serverless)
+	} else if bad, unseen, err = s.exposure(ctx, c, op.Ref, st.Options, x); err != nil {
 		return op, err
 	}
 	if len(bad) == 0 && unseen != "" {

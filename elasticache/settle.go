@@ -26,7 +26,7 @@ func (s *Strategy) settle(ctx context.Context, c *awselasticache.Client, op back
 		return op, nil
 	}
 	if st.Taken {
-		op.Fail(failure(op, st.call(), backup.ErrConflict, "choose another Spec.Name, or start the work with another token",
+		op.Fail(failure(op, st.call(op), backup.ErrConflict, "choose another Spec.Name, or start the work with another token",
 			"the name %s is taken by something that can not be seen", st.Name))
 		return op, nil
 	}
@@ -59,13 +59,13 @@ func (s *Strategy) adopt(ctx context.Context, c *awselasticache.Client, op backu
 		return op, nil
 	}
 	if tags[backup.TagToken] != op.ID {
-		op.Fail(failure(op, st.call(), backup.ErrConflict, "choose another Spec.Name, or leave it empty",
+		op.Fail(failure(op, st.call(op), backup.ErrConflict, "choose another Spec.Name, or leave it empty",
 			"the name %s is taken by a snapshot that this work did not make", st.Name))
 		return op, nil
 	}
 	if why := s.foreign(op, st, x, tags); why != "" {
-		op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
-		op.Fail(failure(op, st.call(), backup.ErrConflict, "look at the snapshot listed in Points, then start the work with another token", "%s", why))
+		op.AddPoint(pointOf(op.Ref, st.Name))
+		op.Fail(failure(op, st.call(op), backup.ErrConflict, "look at the snapshot listed in Points, then start the work with another token", "%s", why))
 		return op, nil
 	}
 	since := op.Started
@@ -74,8 +74,8 @@ func (s *Strategy) adopt(ctx context.Context, c *awselasticache.Client, op backu
 		since = st.Copy.Taken
 	}
 	if t := created(x); !op.Unstored && !t.IsZero() && t.Before(since.Add(-clockSkew)) {
-		op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
-		op.Fail(failure(op, st.call(), backup.ErrConflict, "start the work with another token", "the snapshot %s carries this operation's token but is older than it could be", st.Name))
+		op.AddPoint(pointOf(op.Ref, st.Name))
+		op.Fail(failure(op, st.call(op), backup.ErrConflict, "start the work with another token", "the snapshot %s carries this operation's token but is older than it could be", st.Name))
 		return op, nil
 	}
 	st.Creating = word(x.SnapshotStatus) == "creating"
@@ -90,7 +90,7 @@ func (s *Strategy) foreign(op backup.Operation, st backupState, x *ectypes.Snaps
 		return "the snapshot " + st.Name + " has the source " + tags[backup.TagSource]
 	case st.Copy != nil && cluster+"/"+group != st.Copy.From.Source:
 		return "the snapshot " + st.Name + " is a copy of something else: " + strings.Join([]string{cluster, group}, " ")
-	case op.Ref.Type == TypeCluster && cluster != op.Ref.ID, op.Ref.Type == TypeReplicationGroup && group != "" && group != op.Ref.ID, cluster+group == "":
+	case (op.Ref.Type == TypeCluster || op.Ref.Type == TypeServerless) && cluster != op.Ref.ID, op.Ref.Type == TypeReplicationGroup && group != "" && group != op.Ref.ID, cluster+group == "":
 		return "the snapshot " + st.Name + " was taken of something else: " + strings.Join([]string{cluster, group}, " ")
 	case st.key() != "" && aws.ToString(x.KmsKeyId) != st.key():
 		return "the snapshot " + st.Name + " is not encrypted with the wanted key"

@@ -126,6 +126,36 @@ func TestCancelAfterAnEmptySettleWindow(t *testing.T) {
 	}
 }
 
+// Without a Store a call that is ready to be sent was perhaps sent by a process that died.
+func TestCancelWithoutAStore(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.sources()
+		for name, start := range map[string]func() backup.Operation{
+			"backup":   func() backup.Operation { return b.start(cluster("one"), backup.Spec{}) },
+			"copy":     func() backup.Operation { return b.startCopy(snapshot("s-one"), backup.Spec{}) },
+			"settings": func() backup.Operation { return b.startDaily(cluster("one"), daily{RetentionDays: 1}) },
+			"rebuild":  func() backup.Operation { return b.startRebuild(cluster("one")) },
+		} {
+			op := start()
+			op.Unstored = true
+			_, err := b.s.Cancel(b.Context(), op)
+			b.ok(err) // nothing is ready yet
+			for op.Next == "" {
+				op, err = step(b.TB, b.s, op)
+				b.ok(err)
+				time.Sleep(time.Until(op.Poll))
+			}
+			if _, err := b.s.Cancel(b.Context(), op); backup.CodeOf(err) != backup.ErrUnsupported {
+				t.Errorf("%s: %v", name, err)
+			}
+			op.Unstored = false
+			if _, err := b.s.Cancel(b.Context(), op); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
 // A call that AWS refused for now changed nothing, and may be canceled.
 func TestCancelWhileParked(t *testing.T) {
 	bubble(t, func(b *bed) {

@@ -290,7 +290,9 @@ func copyFlow() sweep.Workflow {
 	}}
 }
 
-func workflows() []sweep.Workflow {
+func workflows() []sweep.Workflow { return append(nodeFlows(), serverlessFlows()...) }
+
+func nodeFlows() []sweep.Workflow {
 	return []sweep.Workflow{
 		backupFlow("elasticache-backup-replica", 0),
 		backupFlow("elasticache-backup-group", 3),
@@ -300,7 +302,9 @@ func workflows() []sweep.Workflow {
 		deleteFlow(),
 		copyFlow(),
 		dailyFlow(),
-		rebuildFlow("elasticache-rebuild", 2),
+		rebuildFlow("elasticache-rebuild-group", group("sessions"), 2),
+		rebuildFlow("elasticache-rebuild-replica", group("sessions"), 0),
+		rebuildFlow("elasticache-rebuild-cluster", cluster("one"), 0),
 	}
 }
 

@@ -51,7 +51,7 @@ func (s *Strategy) watch(ctx context.Context, c *awselasticache.Client, op backu
 	default:
 		st.Creating = st.Creating || status == "creating"
 		st.Good = 0
-		for _, f := range unknownStatus(Snapshot(op.Ref.Account, op.Ref.Region, st.Name), status, snapshotStatuses) {
+		for _, f := range unknownStatus(pointOf(op.Ref, st.Name), status, snapshotStatuses) {
 			op.Find(f)
 		}
 		return again()
@@ -82,7 +82,7 @@ func (s *Strategy) watch(ctx context.Context, c *awselasticache.Client, op backu
 			st.Name, len(missing), len(st.Shards), strings.Join(missing, ", ")))
 		return op, nil
 	}
-	point := Snapshot(op.Ref.Account, op.Ref.Region, st.Name)
+	point := pointOf(op.Ref, st.Name)
 	switch {
 	case len(x.NodeSnapshots) == 0:
 		op.Find(backup.Finding{ID: "elasticache.no-parts", Severity: backup.SeverityWarning, Ref: point,

@@ -184,15 +184,31 @@ func TestCallerPoliciesAreExact(t *testing.T) {
 		elsewhere, unused []string
 	}{
 		{dir: "../ebs", from: []string{"Start", "stepBackup", "Discover", "List"}, doc: func() (policy.Document, error) { return policy.EBSBackupPolicy(scope) },
-			elsewhere: []string{"ec2:DeleteSnapshot"}}, // a canceled backup
+			elsewhere: []string{"ec2:DeleteSnapshot", "ec2:CreateTags"}}, // a canceled backup, and the label of one with a freeze
 		{dir: "../ebs", from: []string{"StartRestore", "stepRestore", "List"}, doc: func() (policy.Document, error) { return policy.EBSRestorePolicy(scope) }},
 		{dir: "../ebs", from: deletion, doc: func() (policy.Document, error) { return policy.EBSDeletePolicy(scope) }},
-		{dir: "../rds", from: backup, doc: func() (policy.Document, error) { return policy.RDSBackupPolicy(scope) }},
-		{dir: "../rds", from: restore, doc: func() (policy.Document, error) { return policy.RDSRestorePolicy(scope) }},
-		{dir: "../rds", from: deletion, doc: func() (policy.Document, error) { return policy.RDSDeletePolicy(scope) }},
+		{dir: "../ebs", from: []string{"StartCopy", "stepCopy", "preflightCopy", "cancelCopy"}, doc: func() (policy.Document, error) { return policy.EBSCopyPolicy(scope, scope) },
+			elsewhere: []string{"ec2:DeleteSnapshot"}}, // a canceled copy
+		{dir: "../ebs", from: []string{"StartArchive", "StartUnarchive", "stepTier", "preflightTier"}, doc: func() (policy.Document, error) { return policy.EBSArchivePolicy(scope) }},
+		{dir: "../ebs", from: []string{"StartLock", "stepLock", "preflightLock"}, doc: func() (policy.Document, error) { return policy.EBSLockPolicy(scope) }},
+		{dir: "../ebs/ami", from: []string{"Start", "stepMake", "preflightBackup", "LaunchReady", "Discover", "List"}, doc: func() (policy.Document, error) { return policy.AMIBackupPolicy(scope) },
+			elsewhere: []string{"ec2:CopyImage"}},
+		{dir: "../ebs/ami", from: []string{"StartCopy", "stepMake"}, doc: func() (policy.Document, error) { return policy.AMICopyPolicy(scope) },
+			elsewhere: []string{"ec2:CreateImage", "ec2:DescribeInstances"}},
+		{dir: "../ebs/swap", doc: func() (policy.Document, error) { return policy.EBSSwapPolicy(scope) },
+			unused: []string{"ec2:DescribeSnapshots"}}, // by package ebs
+		{dir: "../ebs/ami", from: deletion, doc: func() (policy.Document, error) { return policy.AMIDeletePolicy(scope) }},
+		{dir: "../rds", from: backup, doc: func() (policy.Document, error) { return policy.RDSBackupPolicy(scope) }, elsewhere: rdsFind},
+		{dir: "../rds", from: restore, doc: func() (policy.Document, error) { return policy.RDSRestorePolicy(scope) }, elsewhere: rdsFind},
+		{dir: "../rds", from: deletion, doc: func() (policy.Document, error) { return policy.RDSDeletePolicy(scope) }, elsewhere: rdsFind},
 		{dir: "../elasticache", from: backup, doc: func() (policy.Document, error) { return policy.ElastiCacheBackupPolicy(scope) }},
 		{dir: "../elasticache", from: restore, doc: func() (policy.Document, error) { return policy.ElastiCacheRestorePolicy(scope) }},
 		{dir: "../elasticache", from: deletion, doc: func() (policy.Document, error) { return policy.ElastiCacheDeletePolicy(scope) }},
+		{dir: "../elasticache", from: []string{"StartCopy", "stepCopy", "preflightCopy", "List"}, doc: func() (policy.Document, error) { return policy.ElastiCacheCopyPolicy(scope) }},
+		{dir: "../elasticache", from: []string{"AutomaticBackups", "StartAutomaticBackups", "stepAutomatic", "preflightAutomatic"},
+			doc: func() (policy.Document, error) { return policy.ElastiCacheDailyPolicy(scope) }},
+		{dir: "../elasticache", from: []string{"StartRebuild", "stepRebuild", "preflightRebuild", "Settings"}, doc: func() (policy.Document, error) { return policy.ElastiCacheRebuildPolicy(scope, "orders") },
+			elsewhere: beside(policy.ElastiCacheBackupPolicy(scope))(policy.ElastiCacheRestorePolicy(scope))},
 		{dir: "../s3export/elasticacheexport", from: []string{"Start", "Preflight", "backUp", "look", "send", "settle", "wait", "verify", "conclude", "Open", "Manifest", "Cancel"},
 			doc: func() (policy.Document, error) { return policy.ElastiCacheExportPolicy(scope, "exports") }},
 		{dir: "../s3export/elasticacheexport", from: []string{"StartPrepare", "stepPrepare"}, doc: func() (policy.Document, error) { return policy.ElastiCachePreparePolicy(scope, "exports") },
@@ -228,6 +244,19 @@ func TestCallerPoliciesAreExact(t *testing.T) {
 	}
 }
 
+// beside are the actions of two policies that a workflow needs beside its own.
+func beside(a policy.Document, err error) func(policy.Document, error) []string {
+	return func(b policy.Document, err2 error) (all []string) {
+		if err != nil || err2 != nil {
+			return nil
+		}
+		for _, s := range append(a.Statements, b.Statements...) {
+			all = append(all, s.Action...)
+		}
+		return all
+	}
+}
+
 // The scan is not blind: in sources that exist it finds what is known to be there.
 func TestCallsAreFound(t *testing.T) {
 	s := readSource(t, "../ebs")
@@ -257,7 +286,7 @@ func TestCallsAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"../backup/s3store", "../ebs", "../elasticache", "../rds", "../s3export/elasticacheexport", "../s3export/objectcopy", "../s3export/protect", "../s3export/rdsexport"}
+	want := []string{"../backup/s3store", "../ebs", "../ebs/ami", "../ebs/swap", "../elasticache", "../rds", "../s3export/elasticacheexport", "../s3export/objectcopy", "../s3export/protect", "../s3export/rdsexport"}
 	if d := cmp.Diff(want, dirs); d != "" {
 		t.Errorf("packages that call AWS, each of which TestCallerPoliciesAreExact must hold against a policy:\n%s", d)
 	}

@@ -44,7 +44,7 @@ func EBSBackupPolicy(s Scope, ids ...string) (Document, error) {
 	return policyOf(append(all, keys...)...)
 }
 
-// EBSDeletePolicy is what deleting EBS snapshots needs: finding them, and deleting those that carry the owner's tag. A snapshot that somebody else
+// EBSDeletePolicy is what deleting EBS snapshots needs: finding them and what keeps them, and deleting those that carry the owner's tag. A snapshot that somebody else
 // made can not be deleted with it, whatever the options of the deletion say.
 //
 // Source: Service authorization reference, "Amazon EC2".
@@ -53,7 +53,8 @@ func EBSDeletePolicy(s Scope) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	return policyOf(allow("SnapwardenEBSDeleteLook", []string{"*"}, c.here(), "ec2:DescribeSnapshots"),
+	return policyOf(allow("SnapwardenEBSDeleteLook", []string{"*"}, c.here(), "ec2:DescribeFastSnapshotRestores", "ec2:DescribeImages", "ec2:DescribeLockedSnapshots", "ec2:DescribeSnapshots",
+		"ec2:ListSnapshotsInRecycleBin"),
 		allow("SnapwardenEBSDelete", c.snapshots(nil), c.owned(), "ec2:DeleteSnapshot"))
 }
 

@@ -1,11 +1,17 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// ElastiCacheBackupPolicy is what backing up ElastiCache needs: finding replication groups, clusters and snapshots with their tags, and making
-// snapshots whose names begin with the scope's prefix and that carry the owner's tag. ids bound it to these groups and clusters, with the
-// members that ElastiCache named after a group (orders-001, orders-0001-001); members that were called otherwise are to be named too. None
+// ElastiCacheBackupPolicy is what backing up ElastiCache needs: finding replication groups, clusters, serverless caches and snapshots with their
+// tags, and making snapshots whose names begin with the scope's prefix and that carry the owner's tag. ids bound it to these groups, clusters and
+// serverless caches, with the members that ElastiCache named after a group (orders-001, orders-0001-001); members that were called otherwise are to be named too. None
 // means all of the account and Region.
+//
+// IAM has a sign for any character and none for a digit. So orders also lets in a cluster whose own id is orders-0 and any two characters more, and
+// members of a group whose id is orders-0 and any three more: ids of one another's form are better not given to what is to be kept apart.
 //
 // As with RDS, tags can not be bound to the create call; see [RDSBackupPolicy].
 //
@@ -18,9 +24,11 @@ func ElastiCacheBackupPolicy(s Scope, ids ...string) (Document, error) {
 	if err := eachValid(ids, ValidateCacheClusterID); err != nil {
 		return Document{}, err
 	}
-	all := append(c.cacheLook("SnapwardenElastiCacheBackup"),
-		allow("SnapwardenElastiCacheBackupFrom", c.arn("elasticache", cacheNames(ids, true)...), nil, "elasticache:CreateSnapshot"),
-		allow("SnapwardenElastiCacheBackupMake", c.arn("elasticache", "snapshot:"+c.SnapshotPrefix+"*"), c.tagged(), "elasticache:CreateSnapshot", "elasticache:AddTagsToResource"))
+	all := append(c.cacheLook("SnapwardenElastiCacheBackup", true),
+		allow("SnapwardenElastiCacheBackupFrom", c.arn("elasticache", append(cacheNames(ids, true), serverlessNames(ids)...)...), nil,
+			"elasticache:CreateServerlessCacheSnapshot", "elasticache:CreateSnapshot"),
+		allow("SnapwardenElastiCacheBackupMake", c.arn("elasticache", "serverlesscachesnapshot:"+c.SnapshotPrefix+"*", "snapshot:"+c.SnapshotPrefix+"*"), c.tagged(),
+			"elasticache:AddTagsToResource", "elasticache:CreateServerlessCacheSnapshot", "elasticache:CreateSnapshot"))
 	keys, err := c.cacheKeys("SnapwardenElastiCacheBackup")
 	if err != nil {
 		return Document{}, err
@@ -28,7 +36,8 @@ func ElastiCacheBackupPolicy(s Scope, ids ...string) (Document, error) {
 	return policyOf(append(all, keys...)...)
 }
 
-// cacheNames are groups and clusters of these ids, and the members of such groups.
+// cacheNames are groups and clusters of these ids, and the members of such groups: orders-001 is one of a group without cluster mode, and
+// orders-0001-001 one of a group with it.
 func cacheNames(ids []string, members bool) (all []string) {
 	if len(ids) == 0 {
 		return []string{"cluster:*", "replicationgroup:*"}
@@ -36,21 +45,105 @@ func cacheNames(ids []string, members bool) (all []string) {
 	for _, id := range canonical(ids) {
 		all = append(all, "cluster:"+id)
 		if members {
-			all = append(all, "cluster:"+id+"-0*")
+			all = append(all, "cluster:"+id+"-0??", "cluster:"+id+"-0???-0??")
 		}
 		all = append(all, "replicationgroup:"+id)
 	}
 	return all
 }
 
+// serverlessNames are serverless caches of these names.
+func serverlessNames(names []string) []string { return each("serverlesscache:", canonical(names)) }
+
 func (s scope) cacheKeys(sid string) ([]Statement, error) { return s.keys(sid, "elasticache", "dax") }
 
-// cacheLook are the statements for finding groups, clusters and snapshots. Tags are not in ElastiCache's lists and are read one by one.
-func (s scope) cacheLook(sid string) []Statement {
-	return []Statement{
-		allow(sid+"Look", s.arn("elasticache", "cluster:*", "replicationgroup:*", "snapshot:*"), nil,
-			"elasticache:DescribeCacheClusters", "elasticache:DescribeReplicationGroups", "elasticache:DescribeSnapshots", "elasticache:ListTagsForResource"),
+// cacheLook are the statements for finding groups, clusters and snapshots, and those of the serverless kind too. Tags are not in ElastiCache's lists
+// and are read one by one.
+func (s scope) cacheLook(sid string, serverless bool) []Statement {
+	kinds := []string{"cluster:*", "replicationgroup:*", "snapshot:*"}
+	actions := []string{"elasticache:DescribeCacheClusters", "elasticache:DescribeReplicationGroups", "elasticache:DescribeSnapshots", "elasticache:ListTagsForResource"}
+	if serverless {
+		kinds = append(kinds, "serverlesscache:*", "serverlesscachesnapshot:*")
+		actions = append(actions, "elasticache:DescribeServerlessCaches", "elasticache:DescribeServerlessCacheSnapshots")
 	}
+	return []Statement{allow(sid+"Look", s.arn("elasticache", kinds...), nil, actions...)}
+}
+
+// ElastiCacheCopyPolicy is what copying snapshots within the Region needs: finding them, and copying them to names that begin with the scope's prefix,
+// with the owner's tag. snapshots bound it to copies of these, which may be automatic ones; none means all of the account and Region.
+//
+// The right to copy a snapshot of a cluster is also one to export it, to any bucket of the account that lets ElastiCache in; see
+// [ElastiCacheExportPolicy].
+//
+// Source: ElastiCache user guide, "ElastiCache API permissions"; Service authorization reference, "Amazon ElastiCache".
+func ElastiCacheCopyPolicy(s Scope, snapshots ...string) (Document, error) {
+	const sid = "SnapwardenElastiCacheCopy"
+	c, err := s.checked()
+	if err != nil {
+		return Document{}, err
+	}
+	if err := eachValid(snapshots, checkCacheSnapshot); err != nil {
+		return Document{}, err
+	}
+	from := append(each("serverlesscachesnapshot:", canonical(snapshots)), each("snapshot:", canonical(snapshots))...)
+	all := []Statement{
+		allow(sid+"Look", c.arn("elasticache", "cluster:*", "serverlesscachesnapshot:*", "snapshot:*"), nil,
+			"elasticache:DescribeCacheClusters", "elasticache:DescribeServerlessCacheSnapshots", "elasticache:DescribeSnapshots", "elasticache:ListTagsForResource"),
+		allow(sid+"From", c.arn("elasticache", from...), nil, "elasticache:CopyServerlessCacheSnapshot", "elasticache:CopySnapshot"),
+		allow(sid+"Make", c.arn("elasticache", "serverlesscachesnapshot:"+c.SnapshotPrefix+"*", "snapshot:"+c.SnapshotPrefix+"*"), c.tagged(),
+			"elasticache:AddTagsToResource", "elasticache:CopyServerlessCacheSnapshot", "elasticache:CopySnapshot"),
+	}
+	keys, err := c.cacheKeys(sid)
+	if err != nil {
+		return Document{}, err
+	}
+	return policyOf(append(all, keys...)...)
+}
+
+// checkCacheSnapshot takes the names of automatic snapshots too.
+func checkCacheSnapshot(name string) error {
+	rest := name
+	if IsAutomaticCacheSnapshotName(name) {
+		rest = name[len(prefixCache):]
+	}
+	return checkName(rest, 255).in("ElastiCache snapshot name", name)
+}
+
+// ElastiCacheDailyPolicy is what reading and setting the automatic snapshots of groups and clusters needs. ids bound it to these; none means all of
+// the account and Region. No narrower action than modifying them exists: its holder can change their other settings too, and should be whoever
+// sets up backups, not the role that makes them.
+//
+// Source: ElastiCache API, ModifyReplicationGroup and ModifyCacheCluster; Service authorization reference, "Amazon ElastiCache".
+func ElastiCacheDailyPolicy(s Scope, ids ...string) (Document, error) {
+	const sid = "SnapwardenElastiCacheDaily"
+	c, err := s.checked()
+	if err != nil {
+		return Document{}, err
+	}
+	if err := eachValid(ids, ValidateCacheClusterID); err != nil {
+		return Document{}, err
+	}
+	return policyOf(
+		allow(sid+"Look", c.arn("elasticache", "cluster:*", "replicationgroup:*"), nil, "elasticache:DescribeCacheClusters", "elasticache:DescribeReplicationGroups"),
+		allow(sid+"Set", c.arn("elasticache", cacheNames(ids, false)...), nil, "elasticache:ModifyCacheCluster", "elasticache:ModifyReplicationGroup"))
+}
+
+// ElastiCacheRebuildPolicy lets its holder delete the groups and clusters of these ids, of which at least one must be given: what a rebuild needs
+// beside [ElastiCacheBackupPolicy] and [ElastiCacheRestorePolicy] for the same ids. It is for the time of the rebuild: whoever backs up should
+// not be able to delete what is backed up.
+//
+// Source: ElastiCache API, DeleteReplicationGroup and DeleteCacheCluster; Service authorization reference, "Amazon ElastiCache".
+func ElastiCacheRebuildPolicy(s Scope, id string, ids ...string) (Document, error) {
+	c, err := s.checked()
+	if err != nil {
+		return Document{}, err
+	}
+	ids = append([]string{id}, ids...)
+	if err := eachValid(ids, ValidateCacheClusterID); err != nil {
+		return Document{}, err
+	}
+	return policyOf(allow("SnapwardenElastiCacheRebuildDelete", c.arn("elasticache", cacheNames(ids, false)...), nil,
+		"elasticache:DeleteCacheCluster", "elasticache:DeleteReplicationGroup"))
 }
 
 // ElastiCacheDeletePolicy is what deleting ElastiCache snapshots needs: finding them, and deleting those that carry the owner's tag.
@@ -61,20 +154,25 @@ func ElastiCacheDeletePolicy(s Scope) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
+	both := func() []string { return c.arn("elasticache", "serverlesscachesnapshot:*", "snapshot:*") }
 	return policyOf(
-		allow("SnapwardenElastiCacheDeleteLook", c.arn("elasticache", "snapshot:*"), nil, "elasticache:DescribeSnapshots", "elasticache:ListTagsForResource"),
-		allow("SnapwardenElastiCacheDelete", c.arn("elasticache", "snapshot:*"), c.owned(), "elasticache:DeleteSnapshot"))
+		allow("SnapwardenElastiCacheDeleteLook", both(), nil,
+			"elasticache:DescribeServerlessCacheSnapshots", "elasticache:DescribeSnapshots", "elasticache:ListTagsForResource"),
+		allow("SnapwardenElastiCacheDelete", both(), c.owned(), "elasticache:DeleteServerlessCacheSnapshot", "elasticache:DeleteSnapshot"))
 }
 
-// ElastiCacheRestorePolicy is what restoring ElastiCache snapshots needs: finding them, and making groups and clusters that carry the owner's tag
-// from them, with any subnet, parameter, security and user group. targets bound it to new groups and clusters of these ids; none means any.
+// ElastiCacheRestorePolicy is what restoring ElastiCache snapshots needs: finding them, and making groups, clusters and serverless caches that carry
+// the owner's tag from them, with any subnet, parameter, security and user group. targets bound it to new ones of these ids; none means any.
+// Of whoever makes a serverless cache AWS also asks rights of EC2 to its VPC endpoint, and of whoever has logs delivered rights of CloudWatch Logs
+// or Firehose; they are not here, because which ones is UNVERIFIED.
 //
 // Source: ElastiCache user guide, "ElastiCache API permissions"; Service authorization reference, "Amazon ElastiCache".
 func ElastiCacheRestorePolicy(s Scope, targets ...string) (Document, error) {
-	return cacheCreatePolicy("SnapwardenElastiCacheRestore", s, targets, "snapshot:*")
+	return cacheCreatePolicy("SnapwardenElastiCacheRestore", s, targets, true)
 }
 
-func cacheCreatePolicy(sid string, s Scope, targets []string, from ...string) (Document, error) {
+// cacheCreatePolicy is for making groups and clusters, from snapshots, as serverless caches can be too, or from files.
+func cacheCreatePolicy(sid string, s Scope, targets []string, snapshots bool) (Document, error) {
 	c, err := s.checked()
 	if err != nil {
 		return Document{}, err
@@ -83,11 +181,15 @@ func cacheCreatePolicy(sid string, s Scope, targets []string, from ...string) (D
 		return Document{}, err
 	}
 	create := []string{"elasticache:CreateCacheCluster", "elasticache:CreateReplicationGroup"}
-	from = append(from, "parametergroup:*", "subnetgroup:*", "securitygroup:*", "usergroup:*")
-	all := append(c.cacheLook(sid),
+	from, made := []string{"parametergroup:*", "subnetgroup:*", "securitygroup:*", "usergroup:*"}, cacheNames(targets, false)
+	if snapshots {
+		create = append(create, "elasticache:CreateServerlessCache")
+		from, made = append([]string{"snapshot:*", "serverlesscachesnapshot:*"}, from...), append(made, serverlessNames(targets)...)
+	}
+	all := append(c.cacheLook(sid, snapshots),
 		allow(sid+"LookNetwork", c.arn("elasticache", "subnetgroup:*"), nil, "elasticache:DescribeCacheSubnetGroups"),
 		allow(sid+"From", c.arn("elasticache", from...), nil, create...),
-		allow(sid+"Make", c.arn("elasticache", cacheNames(targets, false)...), c.tagged(), append(create, "elasticache:AddTagsToResource")...))
+		allow(sid+"Make", c.arn("elasticache", made...), c.tagged(), append(create, "elasticache:AddTagsToResource")...))
 	keys, err := c.cacheKeys(sid)
 	if err != nil {
 		return Document{}, err
@@ -103,7 +205,7 @@ func cacheCreatePolicy(sid string, s Scope, targets []string, from ...string) (D
 // Source: ElastiCache user guide, "ElastiCache API permissions", CreateReplicationGroup with SnapshotArns; "Seeding a cluster with an externally
 // created backup".
 func ElastiCacheSeedPolicy(s Scope, bucket, prefix string, targets ...string) (Document, error) {
-	d, err := cacheCreatePolicy("SnapwardenElastiCacheSeed", s, targets)
+	d, err := cacheCreatePolicy("SnapwardenElastiCacheSeed", s, targets, false)
 	if err != nil {
 		return Document{}, err
 	}
@@ -114,6 +216,10 @@ func ElastiCacheSeedPolicy(s Scope, bucket, prefix string, targets ...string) (D
 	return policyOf(append(d.Statements, allow("SnapwardenElastiCacheSeedBucket", whole, nil, "s3:GetBucketLocation", "s3:ListBucket"),
 		allow("SnapwardenElastiCacheSeedRead", objects, nil, "s3:GetObject"))...)
 }
+
+// ElastiCacheExportPrefix is what the names begin with that the library makes up for ElastiCache exports. Those that it makes up for backups begin
+// otherwise ("sw-"), so that a policy can tell the two apart.
+const ElastiCacheExportPrefix = "swx-"
 
 // ElastiCacheExportPolicy is what exporting snapshots to a bucket needs: finding the snapshot, looking at who is let into the bucket, having the
 // snapshot copied, and writing and reading the files and the manifest. ElastiCache asks what the caller may do with the bucket, and that the caller may list all buckets, which no narrower
@@ -131,22 +237,19 @@ func ElastiCacheExportPolicy(s Scope, bucket string, snapshots ...string) (Docum
 	if err != nil {
 		return Document{}, err
 	}
-	for _, n := range snapshots {
-		if IsAutomaticCacheSnapshotName(n) {
-			n = n[len(prefixCache):]
-		}
-		if err := checkName(n, 255).in("ElastiCache snapshot name", n); err != nil {
-			return Document{}, err
-		}
+	if err := eachValid(snapshots, checkCacheSnapshot); err != nil {
+		return Document{}, err
 	}
 	whole, objects, err := bucketAndObjects(bucket, c.Region, "")
 	if err != nil {
 		return Document{}, err
 	}
+	if strings.HasPrefix(c.SnapshotPrefix, ElastiCacheExportPrefix) {
+		return Document{}, faultf(RulePrefix, 0, "it begins with %s, as the names of exports do", ElastiCacheExportPrefix).in("prefix of snapshots' names", c.SnapshotPrefix)
+	}
 	from := c.arn("elasticache", each("snapshot:", canonical(snapshots))...)
 	if len(snapshots) > 0 {
-		// The export itself is authorised as a snapshot of the name that the files are to have.
-		from = append(from, c.arn("elasticache", "snapshot:"+c.SnapshotPrefix+"*")...)
+		from = append(from, c.arn("elasticache", "snapshot:"+ElastiCacheExportPrefix+"*")...)
 	}
 	all := []Statement{
 		allow("SnapwardenElastiCacheExportLook", c.arn("elasticache", "snapshot:*"), nil, "elasticache:DescribeSnapshots"),

@@ -62,6 +62,17 @@ func builtDocuments(t testing.TB) []built {
 	managed("ebs-delete", janitor)(policy.EBSDeletePolicy(keyed))
 	managed("ebs-restore", identity)(policy.EBSRestorePolicy(plain))
 	managed("ebs-restore-named", identity)(policy.EBSRestorePolicy(keyed, "snap-0123456789abcdef0"))
+	managed("ebs-copy", identity)(policy.EBSCopyPolicy(plain, policy.Scope{Account: "111122223333", Region: "us-east-1"}))
+	managed("ebs-copy-named", identity)(policy.EBSCopyPolicy(keyed, policy.Scope{Account: "111122223333", Region: "us-east-1", Owner: "team-a", Keys: []string{farKey}}, "snap-0123456789abcdef0"))
+	managed("ebs-archive", identity)(policy.EBSArchivePolicy(keyed))
+	managed("ebs-lock", identity)(policy.EBSLockPolicy(plain))
+	managed("ebs-quiesce", identity)(policy.EBSQuiescePolicy(plain))
+	managed("ebs-swap", identity)(policy.EBSSwapPolicy(plain))
+	managed("ebs-swap-named", identity)(policy.EBSSwapPolicy(keyed, "i-0123456789abcdef0"))
+	managed("ami-backup", identity)(policy.AMIBackupPolicy(plain))
+	managed("ami-backup-named", identity)(policy.AMIBackupPolicy(keyed, "i-0123456789abcdef0"))
+	managed("ami-copy", govIdentity)(policy.AMICopyPolicy(gov))
+	managed("ami-delete", janitor)(policy.AMIDeletePolicy(keyed))
 	managed("rds-backup", identity)(policy.RDSBackupPolicy(plain))
 	managed("rds-backup-named", identity)(policy.RDSBackupPolicy(keyed, "Orders", "invoices"))
 	managed("rds-delete", janitor)(policy.RDSDeletePolicy(plain))
@@ -70,8 +81,18 @@ func builtDocuments(t testing.TB) []built {
 	managed("rds-export", identity)(policy.RDSExportPolicy(plain, policy.RDSExport{Bucket: "exports", Role: roleARN, Key: keyARN}))
 	managed("rds-export-named", identity)(policy.RDSExportPolicy(plain, policy.RDSExport{Bucket: "exports", Prefix: "rds/nightly", Role: roleARN, Key: keyARN,
 		Snapshots: []string{"orders-1", "rds:orders-2026-01-31-03-15"}}))
+	for _, d := range rdsDocuments(t) {
+		c := identity
+		c.MayDelete = strings.Contains(d.name, "delete")
+		managed(d.name, c)(d.doc, nil)
+	}
 	managed("elasticache-backup", identity)(policy.ElastiCacheBackupPolicy(plain))
 	managed("elasticache-backup-named", identity)(policy.ElastiCacheBackupPolicy(keyed, "Sessions"))
+	managed("elasticache-copy", identity)(policy.ElastiCacheCopyPolicy(plain))
+	managed("elasticache-copy-named", identity)(policy.ElastiCacheCopyPolicy(keyed, "nightly-1", "automatic.sessions-2026-01-31-03-15"))
+	managed("elasticache-daily", identity)(policy.ElastiCacheDailyPolicy(plain))
+	managed("elasticache-daily-named", govIdentity)(policy.ElastiCacheDailyPolicy(gov, "Sessions"))
+	managed("elasticache-rebuild", janitor)(policy.ElastiCacheRebuildPolicy(plain, "Sessions", "orders"))
 	managed("elasticache-delete", janitor)(policy.ElastiCacheDeletePolicy(plain))
 	managed("elasticache-restore", identity)(policy.ElastiCacheRestorePolicy(plain))
 	managed("elasticache-restore-named", identity)(policy.ElastiCacheRestorePolicy(keyed, "sessions-2"))
@@ -84,6 +105,10 @@ func builtDocuments(t testing.TB) []built {
 	managed("object-copy", identity)(policy.ObjectCopyPolicy(policy.ObjectCopy{From: policy.ObjectPlace{Bucket: "exports", Region: "eu-west-1"}, To: policy.ObjectPlace{Bucket: "copies", Region: "us-east-1"}}))
 	managed("object-copy-full", identity)(policy.ObjectCopyPolicy(policy.ObjectCopy{From: policy.ObjectPlace{Bucket: "exports", Region: "eu-west-1", Prefix: "a/b", Keys: []string{keyARN}},
 		To: policy.ObjectPlace{Bucket: "copies", Region: "us-east-1", Prefix: "c", Keys: []string{farKey}}, Archived: true, Tags: true}))
+	managed("protect-lock", identity)(policy.ProtectLockPolicy(policy.Protect{Bucket: "exports", Region: "eu-west-1", Retention: true}))
+	managed("protect-lock-full", govIdentity)(policy.ProtectLockPolicy(policy.Protect{Bucket: "exports", Region: "us-gov-west-1", Prefix: "a/b", Retention: true, LegalHold: true, Compliance: true,
+		Keys: []string{strings.NewReplacer("arn:aws:", "arn:aws-us-gov:", "eu-west-1", "us-gov-west-1").Replace(keyARN)}}))
+	managed("protect-lifecycle", janitor)(policy.ProtectLifecyclePolicy("exports", "eu-west-1"))
 	managed("store", janitor)(policy.StorePolicy("operations", "eu-west-1", "snapwarden", keyARN))
 	role := policy.ExportRole{Account: "111122223333", Region: "eu-west-1", Bucket: "exports", Prefix: "rds/nightly",
 		Sources: []string{"arn:aws:rds:eu-west-1:111122223333:snapshot:orders-1", "arn:aws:rds:eu-west-1:111122223333:cluster:main"}}
@@ -134,7 +159,8 @@ func TestBuildersGolden(t *testing.T) {
 
 // describing are actions that only look, and know no resources or are about more than one.
 var describing = []string{
-	"ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes", "rds:DescribeExportTasks", "rds:CancelExportTask", "s3:ListAllMyBuckets",
+	"ec2:DescribeFastSnapshotRestores", "ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeLockedSnapshots", "ec2:DescribeSnapshotTierStatus",
+	"ec2:DescribeSnapshots", "ec2:ListSnapshotsInRecycleBin", "ec2:DescribeVolumes", "rds:DescribeExportTasks", "rds:CancelExportTask", "s3:ListAllMyBuckets",
 }
 
 // never are rights that nothing here gives, whatever the arguments.
@@ -147,6 +173,13 @@ var never = []string{
 
 // writing are those of them that whoever sets up a bucket has.
 var writing = []string{"s3:PutBucketPolicy", "s3:PutBucketAcl"}
+
+// rebuilding are those of them that whoever rebuilds a cache has, for the time of that.
+var rebuilding = []string{"elasticache:DeleteReplicationGroup", "elasticache:DeleteCacheCluster"}
+
+// protecting is the one of them that whoever holds exports has. Retentions are bounded to their mode, and without the right to bypass them they only
+// become longer.
+var protecting = map[string]string{"protect-lock": "s3:PutObjectRetention", "protect-lock-full": "s3:PutObjectRetention", "protect-lifecycle": "s3:PutLifecycleConfiguration"}
 
 // What holds of every document that a builder makes.
 func TestBuildersAreNarrow(t *testing.T) {
@@ -171,7 +204,8 @@ func TestBuildersAreNarrow(t *testing.T) {
 					t.Errorf("%s: action %s", b.name, a)
 				}
 				for _, n := range never {
-					if b.name == "elasticache-prepare" && slices.Contains(writing, n) {
+					if b.name == "elasticache-prepare" && slices.Contains(writing, n) || slices.Contains(rdsOwnRights[b.name], n) ||
+						b.name == "elasticache-rebuild" && slices.Contains(rebuilding, n) || protecting[b.name] == n {
 						continue
 					}
 					if policy.MatchAction(a, n) && b.context.Kind != policy.KindTrust && s.Sid != policy.SidExportRoleObjects {
@@ -200,14 +234,24 @@ func TestBuildersAreNarrow(t *testing.T) {
 // Whoever makes or deletes something is bound to the owner's tag, and to set tags to the call that makes.
 func TestBuildersBindByTags(t *testing.T) {
 	bound := map[string]string{
-		"ec2:DeleteSnapshot": "aws:ResourceTag/snapwarden:owner", "rds:DeleteDBSnapshot": "aws:ResourceTag/snapwarden:owner",
-		"elasticache:DeleteSnapshot": "aws:ResourceTag/snapwarden:owner", "ec2:CreateTags": "aws:RequestTag/snapwarden:owner",
+		"ec2:DeregisterImage": "aws:ResourceTag/snapwarden:owner",
+		"ec2:DeleteSnapshot":  "aws:ResourceTag/snapwarden:owner", "ec2:LockSnapshot": "aws:ResourceTag/snapwarden:owner",
+		"ec2:ModifySnapshotTier": "aws:ResourceTag/snapwarden:owner", "ec2:RestoreSnapshotTier": "aws:ResourceTag/snapwarden:owner", "rds:DeleteDBSnapshot": "aws:ResourceTag/snapwarden:owner",
+		"elasticache:DeleteSnapshot": "aws:ResourceTag/snapwarden:owner", "elasticache:DeleteServerlessCacheSnapshot": "aws:ResourceTag/snapwarden:owner", "ec2:CreateTags": "aws:RequestTag/snapwarden:owner",
 		"rds:AddTagsToResource": "aws:RequestTag/snapwarden:owner", "elasticache:AddTagsToResource": "aws:RequestTag/snapwarden:owner",
 	}
 	seen := map[string]bool{}
 	for _, b := range builtDocuments(t) {
 		for _, s := range b.doc.Statements {
 			for _, a := range s.Action {
+				// One tag may be set later, which decides nothing, and on the owner's own only.
+				if b.name == "ebs-quiesce" {
+					if a != "ec2:CreateTags" || len(b.doc.Statements) != 1 || !slices.Equal(s.Condition["ForAllValues:StringEquals"]["aws:TagKeys"], []string{"snapwarden:consistency"}) ||
+						!slices.Equal(s.Condition["Null"]["aws:TagKeys"], []string{"false"}) || !slices.Equal(s.Condition["StringEquals"]["aws:ResourceTag/snapwarden:owner"], []string{"snapwarden"}) {
+						t.Errorf("%s: %v", b.name, s)
+					}
+					continue
+				}
 				if key := bound[a]; key != "" {
 					seen[a] = true
 					if v := s.Condition["StringEquals"][key]; len(v) != 1 || v[0] != "snapwarden" && v[0] != "team-a" {

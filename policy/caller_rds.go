@@ -8,6 +8,9 @@ import "strings"
 // RDS knows no condition by which tags could be set in the create call only. That is why the names are bound as well: with this policy another
 // snapshot of such a name can be given the owner's tag, but no snapshot of any other name.
 //
+// A list of recovery points or resources must name rds.TypeSnapshot or rds.TypeInstance, or [RDSFindPolicy] be given too: one of everything also looks at
+// clusters. That holds of the other policies for instances alike.
+//
 // Source: Service authorization reference, "Amazon RDS".
 func RDSBackupPolicy(s Scope, instances ...string) (Document, error) {
 	c, err := s.checked()
@@ -72,14 +75,15 @@ func RDSRestorePolicy(s Scope, targets ...string) (Document, error) {
 	return policyOf(append(all, keys...)...)
 }
 
-// RDSExport is an export of DB snapshots to S3, for [RDSExportPolicy].
+// RDSExport is an export of DB snapshots and cluster snapshots to S3, for [RDSExportPolicy].
 type RDSExport struct {
 	// Bucket is where the export goes, and Prefix what its keys begin with; see [ExportRole].
 	Bucket, Prefix string
 	// Role is the ARN of the role that RDS takes on for it, in the scope's account. Required.
 	Role string
-	// Snapshots bound it to exports of these snapshots, by their identifiers; none means all of the account and Region.
-	Snapshots []string
+	// Snapshots and ClusterSnapshots bound it to exports of these snapshots, by their identifiers; where both are empty, it holds for all of the
+	// account and Region.
+	Snapshots, ClusterSnapshots []string
 	// Key is the ARN of the customer managed key under which RDS encrypts the files; AWS's own keys can not be used. Required.
 	Key string
 }
@@ -117,12 +121,29 @@ func RDSExportPolicy(s Scope, x RDSExport) (Document, error) {
 			return Document{}, err
 		}
 	}
+	for _, id := range x.ClusterSnapshots {
+		check := ValidateRDSClusterSnapshotID
+		if IsAutomatedRDSSnapshotID(id) || IsAWSBackupSnapshotID(id) {
+			_, id, _ = strings.Cut(id, ":")
+			check = ValidateRDSSnapshotID // AWS makes longer ones
+		}
+		if err := check(id); err != nil {
+			return Document{}, err
+		}
+	}
 	bucket, _, err := bucketAndObjects(x.Bucket, c.Region, x.Prefix)
 	if err != nil {
 		return Document{}, err
 	}
-	all := append(c.rdsLook("SnapwardenRDSExport", false),
-		allow("SnapwardenRDSExportStart", c.arn("rds", each("snapshot:", canonical(x.Snapshots))...), nil, "rds:StartExportTask"),
+	var sources []string
+	if len(x.Snapshots) > 0 || len(x.ClusterSnapshots) == 0 {
+		sources = each("snapshot:", canonical(x.Snapshots))
+	}
+	if len(x.ClusterSnapshots) > 0 || len(x.Snapshots) == 0 {
+		sources = append(sources, each("cluster-snapshot:", canonical(x.ClusterSnapshots))...)
+	}
+	all := append(append(c.rdsLook("SnapwardenRDSExport", false), c.rdsLookClusters("SnapwardenRDSExportClusters", false)...),
+		allow("SnapwardenRDSExportStart", c.arn("rds", sources...), nil, "rds:StartExportTask"),
 		allow("SnapwardenRDSExportTasks", []string{"*"}, c.here(), "rds:DescribeExportTasks", "rds:CancelExportTask"),
 		allow("SnapwardenRDSExportRole", []string{x.Role}, Condition{"StringEquals": {"iam:PassedToService": {rdsExportPrincipal}}}, "iam:PassRole"),
 		allow("SnapwardenRDSExportBucket", bucket, nil, "s3:GetBucketLocation", "s3:ListBucket"))

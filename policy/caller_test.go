@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,11 @@ func TestCallerBuildersRefuse(t *testing.T) {
 		"RDS export":         func(s policy.Scope) (policy.Document, error) { return policy.RDSExportPolicy(s, role) },
 		"ElastiCache backup": func(s policy.Scope) (policy.Document, error) { return policy.ElastiCacheBackupPolicy(s) },
 		"ElastiCache delete": policy.ElastiCacheDeletePolicy,
+		"ElastiCache copy":   func(s policy.Scope) (policy.Document, error) { return policy.ElastiCacheCopyPolicy(s) },
+		"ElastiCache daily":  func(s policy.Scope) (policy.Document, error) { return policy.ElastiCacheDailyPolicy(s) },
+		"ElastiCache rebuild": func(s policy.Scope) (policy.Document, error) {
+			return policy.ElastiCacheRebuildPolicy(s, "orders")
+		},
 		"ElastiCache restore": func(s policy.Scope) (policy.Document, error) {
 			return policy.ElastiCacheRestorePolicy(s)
 		},
@@ -59,20 +65,29 @@ func TestCallerBuildersRefuse(t *testing.T) {
 	}
 	injected := `a","Effect":"Allow`
 	for name, f := range map[string]func() (policy.Document, error){
-		"a volume":        func() (policy.Document, error) { return policy.EBSBackupPolicy(good, "vol-*") },
-		"an instance":     func() (policy.Document, error) { return policy.EBSBackupPolicy(good, "i-*") },
-		"a snapshot":      func() (policy.Document, error) { return policy.EBSRestorePolicy(good, "snap-?") },
-		"an RDS instance": func() (policy.Document, error) { return policy.RDSBackupPolicy(good, "orders", "*") },
-		"an RDS target":   func() (policy.Document, error) { return policy.RDSRestorePolicy(good, injected) },
-		"a cluster":       func() (policy.Document, error) { return policy.ElastiCacheBackupPolicy(good, "${aws:username}") },
-		"a cache target":  func() (policy.Document, error) { return policy.ElastiCacheRestorePolicy(good, "") },
-		"a seed target":   func() (policy.Document, error) { return policy.ElastiCacheSeedPolicy(good, "exports", "", "*") },
-		"a seed bucket":   func() (policy.Document, error) { return policy.ElastiCacheSeedPolicy(good, "*", "") },
-		"a seed prefix":   func() (policy.Document, error) { return policy.ElastiCacheSeedPolicy(good, "exports", "*") },
+		"a volume":           func() (policy.Document, error) { return policy.EBSBackupPolicy(good, "vol-*") },
+		"an instance":        func() (policy.Document, error) { return policy.EBSBackupPolicy(good, "i-*") },
+		"a snapshot":         func() (policy.Document, error) { return policy.EBSRestorePolicy(good, "snap-?") },
+		"an RDS instance":    func() (policy.Document, error) { return policy.RDSBackupPolicy(good, "orders", "*") },
+		"an RDS target":      func() (policy.Document, error) { return policy.RDSRestorePolicy(good, injected) },
+		"a cluster":          func() (policy.Document, error) { return policy.ElastiCacheBackupPolicy(good, "${aws:username}") },
+		"a cache target":     func() (policy.Document, error) { return policy.ElastiCacheRestorePolicy(good, "") },
+		"a copied snapshot":  func() (policy.Document, error) { return policy.ElastiCacheCopyPolicy(good, "automatic.*") },
+		"a daily cluster":    func() (policy.Document, error) { return policy.ElastiCacheDailyPolicy(good, "*") },
+		"a rebuilt cluster":  func() (policy.Document, error) { return policy.ElastiCacheRebuildPolicy(good, "*") },
+		"nothing to rebuild": func() (policy.Document, error) { return policy.ElastiCacheRebuildPolicy(good, "") },
+		"a seed target":      func() (policy.Document, error) { return policy.ElastiCacheSeedPolicy(good, "exports", "", "*") },
+		"a seed bucket":      func() (policy.Document, error) { return policy.ElastiCacheSeedPolicy(good, "*", "") },
+		"a seed prefix":      func() (policy.Document, error) { return policy.ElastiCacheSeedPolicy(good, "exports", "*") },
 		"an export bucket": func() (policy.Document, error) {
 			return policy.ElastiCacheExportPolicy(good, injected)
 		},
-		"an exported snapshot":  func() (policy.Document, error) { return policy.ElastiCacheExportPolicy(good, "exports", "automatic.*") },
+		"an exported snapshot": func() (policy.Document, error) { return policy.ElastiCacheExportPolicy(good, "exports", "automatic.*") },
+		"a prefix of exports": func() (policy.Document, error) {
+			s := good
+			s.SnapshotPrefix = "swx-nightly"
+			return policy.ElastiCacheExportPolicy(s, "exports", "nightly")
+		},
 		"a delete bucket":       func() (policy.Document, error) { return policy.ElastiCacheExportDeletePolicy(good, "*") },
 		"a prepared bucket":     func() (policy.Document, error) { return policy.ElastiCachePreparePolicy(good, "*") },
 		"a store's bucket":      func() (policy.Document, error) { return policy.StorePolicy("*", "eu-west-1", "p") },
@@ -130,6 +145,9 @@ func TestKeyPolicyRefuses(t *testing.T) {
 		"no Region":              func(s *policy.KeyShare) { s.Regions = nil },
 		"any Region":             func(s *policy.KeyShare) { s.Regions = []string{"*"} },
 		"a Region of another":    func(s *policy.KeyShare) { s.Regions = []string{"eu-west-1", "cn-north-1"} },
+		"a long name":            func(s *policy.KeyShare) { s.Name = strings.Repeat("n", 33) },
+		"a name of two words":    func(s *policy.KeyShare) { s.Name = "the reader" },
+		"a name that is no text": func(s *policy.KeyShare) { s.Name = "\xff" },
 		"a role of no partition": func(s *policy.KeyShare) { s.Roles = []string{"arn:x:iam::444455556666:role/r"} },
 	} {
 		s := good
@@ -148,9 +166,48 @@ func TestKeyPolicyRefuses(t *testing.T) {
 	if s, err := policy.DenyOutsideAdministration(""); err == nil {
 		t.Errorf("%v", s)
 	}
-	// Two shares of one account and service would be two statements of one Sid.
-	if d, err := policy.KeyPolicy("aws", "111122223333", good, good); err == nil {
-		t.Error(d.Text())
+	// Two shares of one account, service and name would be two statements of one Sid. The error says what to do about it.
+	other := good
+	other.Roles, other.Write = []string{"arn:aws:iam::444455556666:role/writer"}, true
+	checkRefused(t, "twice", func() (policy.Document, error) { return policy.KeyPolicy("aws", "111122223333", good, other) })
+	if _, err := policy.KeyPolicy("aws", "111122223333", good, other); err == nil || !strings.Contains(err.Error(), "give each KeyShare a Name") || !strings.Contains(err.Error(), "444455556666") {
+		t.Error(err)
+	}
+}
+
+// Two shares of one service and account live side by side by their names, and each is replaced by its own next form only, so that what was taken out of
+// it is gone.
+func TestKeySharesByName(t *testing.T) {
+	share := func(name string, write bool, roles ...string) policy.KeyShare {
+		return policy.KeyShare{Service: policy.KeyRDS, Account: "444455556666", Name: name, Roles: roles, Regions: []string{"eu-west-1"}, Write: write}
+	}
+	const reader, writer = "arn:aws:iam::444455556666:role/reader", "arn:aws:iam::444455556666:role/writer"
+	may := func(d policy.Document, role, action string) bool {
+		return slices.ContainsFunc(d.Statements, func(s policy.Statement) bool {
+			return s.Effect == policy.Allow && slices.Contains(s.Principal.AWS, role) && slices.Contains(s.Action, action)
+		})
+	}
+	check := func(what string, d policy.Document, writes bool) {
+		t.Helper()
+		if !may(d, reader, "kms:Decrypt") || !may(d, writer, "kms:Decrypt") || may(d, reader, "kms:Encrypt") || may(d, writer, "kms:Encrypt") != writes {
+			t.Errorf("%s:\n%s", what, d.Text())
+		}
+	}
+	doc, err := policy.KeyPolicy("aws", "111122223333", share("Reader", false, reader), share("Writer", true, writer), share("", true, otherARN))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("together", doc, true)
+	for n, s := range []policy.KeyShare{share("Writer", true, writer), share("Writer", false, writer)} {
+		statements, err := policy.KeyShareStatements("aws", s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		merged, m, err := doc.Merge(statements...)
+		if err != nil || len(m.Added) > 0 || m.Changed() != (n == 1) {
+			t.Fatalf("%+v %v", m, err)
+		}
+		check("again", merged, n == 0)
 	}
 }
 
@@ -221,6 +278,38 @@ func TestCallerPoliciesNameResources(t *testing.T) {
 	for _, want := range []string{`"arn:aws-cn:rds:cn-north-1:111122223333:db:orders"`, `"arn:aws-cn:rds:cn-north-1:111122223333:snapshot:nightly*"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in\n%s", want, text)
+		}
+	}
+}
+
+// An export of named snapshots may be called as exports are, and nothing of the account is called so that is not named; the members of a group are
+// those that ElastiCache calls after it.
+func TestElastiCachePoliciesAreBound(t *testing.T) {
+	s := policy.Scope{Account: "111122223333", Region: "eu-west-1"}
+	may := func(d policy.Document, err error, action, resource string) bool {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(d.Statements, func(st policy.Statement) bool {
+			return slices.Contains(st.Action, action) && slices.ContainsFunc(st.Resource, func(r string) bool {
+				return policy.MatchResource(r, "arn:aws:elasticache:eu-west-1:111122223333:"+resource)
+			})
+		})
+	}
+	export, err := policy.ElastiCacheExportPolicy(s, "exports", "nightly")
+	for name, want := range map[string]bool{"nightly": true, "swx-2mgmtlbwpihzsf6vdthqivjfaq": true, "sw-2mgmtlbwpihzsf6vdthqivjfaq": false, "sw-payroll": false,
+		"swx": false, "nightly2": false, "payroll": false} {
+		if got := may(export, err, "elasticache:CopySnapshot", "snapshot:"+name); got != want {
+			t.Errorf("the snapshot %s: %v", name, got)
+		}
+	}
+	backup, err := policy.ElastiCacheBackupPolicy(s, "orders")
+	for name, want := range map[string]bool{"cluster:orders": true, "cluster:orders-001": true, "cluster:orders-006": true, "cluster:orders-0001-001": true,
+		"cluster:orders-0090-006": true, "replicationgroup:orders": true, "cluster:orders-0payroll-001": false, "cluster:orders-0payroll": false,
+		"cluster:orders-archive-001": false, "cluster:orders-0001-payroll": false, "replicationgroup:orders-001": false} {
+		if got := may(backup, err, "elasticache:CreateSnapshot", name); got != want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

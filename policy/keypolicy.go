@@ -21,6 +21,10 @@ type KeyShare struct {
 	Service KeyService
 	// Account is the other account. Required.
 	Account string
+	// Name tells this share from others of the same service and account, such as that of the role that reads from that of the role that
+	// writes: 1 to 32 ASCII letters and digits. Empty is for the only one. Service, Account and Name are what the share is known by, and make its
+	// Sids: a share that comes with the same three, and other roles or rights, takes the place of the one that stands there.
+	Name string
 	// Roles are the ARNs of the roles of that account that make the calls: at least one, and not the account as a whole, because then its
 	// administrators would decide who uses the key. They must exist before KMS is given the policy.
 	Roles []string
@@ -53,9 +57,12 @@ func KeyPolicy(partition, owner string, shares ...KeyShare) (Document, error) {
 		return Document{}, err
 	}
 	all := []Statement{first}
-	for _, share := range shares {
+	for i, share := range shares {
 		if share.Account == owner {
 			return Document{}, faultf(RuleForm, -1, "is the owner, who lets its own roles use the key by IAM").in("account", share.Account)
+		}
+		if slices.ContainsFunc(shares[:i], share.same) {
+			return Document{}, faultf(RuleConflict, -1, "is shared with twice through %.20q under the name %.40q: give each KeyShare a Name of its own, or put the roles into one", share.Service, share.Name).in("account", share.Account)
 		}
 		s, err := KeyShareStatements(partition, share)
 		if err != nil {
@@ -94,6 +101,10 @@ func KeyOwnerStatement(partition, owner string) (Statement, error) {
 //
 // None of them can change the key or who uses it, nor list and revoke the grants that the owner's resources rely on.
 //
+// Their Sids are made of the service, the account and KeyShare.Name, and of nothing else: what is merged under them replaces what the share allowed
+// before, so that a role which was taken out, or Write that was, leaves nothing behind. Two shares of one service and account need Names, or the
+// one replaces the other; Merged.Replaced tells.
+//
 // The other account must allow the same to its roles by IAM, for the ARN of the key; see [Scope].
 //
 // Source: KMS developer guide, "AWS KMS condition keys" and "Allowing users in other accounts to use a KMS key"; RDS user guide, "Sharing
@@ -114,7 +125,7 @@ func KeyShareStatements(partition string, share KeyShare) ([]Statement, error) {
 		return nil, err
 	}
 	who := func() *Principal { return &Principal{AWS: slices.Clone(share.Roles)} }
-	sid := SidKeyShare + name + share.Account
+	sid := SidKeyShare + name + share.Account + share.Name
 	through := func() Condition {
 		return Condition{"StringEquals": {"kms:ViaService": slices.Clone(via), "kms:CallerAccount": {share.Account}}}
 	}
@@ -150,9 +161,20 @@ func (s KeyShare) use() (name string, actions []string, err error) {
 	return "", nil, faultf(RuleForm, -1, "is none of KeyRDS, KeyEBS and KeyS3").in("service of a key", string(s.Service))
 }
 
+// maxShareName is the longest Name of a share.
+const maxShareName = 32
+
+// same reports whether both are known by the same, and so have the same Sids.
+func (s KeyShare) same(o KeyShare) bool {
+	return s.Service == o.Service && s.Account == o.Account && s.Name == o.Name
+}
+
 func (s KeyShare) check(partition string) error {
 	if err := ValidateAccountID(s.Account); err != nil {
 		return err
+	}
+	if len(s.Name) > maxShareName || strings.ContainsFunc(s.Name, func(c rune) bool { return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9') }) {
+		return faultf(RuleForm, -1, "is no name of up to %d ASCII letters and digits", maxShareName).in("name of a KeyShare", s.Name)
 	}
 	if len(s.Roles) == 0 {
 		return faultf(RuleEmpty, -1, "no role: name the roles that use the key").in("roles of account", s.Account)

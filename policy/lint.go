@@ -25,8 +25,9 @@ type LintContext struct {
 	Kind Kind
 	// Owner is the account that the key, the bucket or the role is in: 12 digits. Without it every account counts as a foreign one.
 	Owner string
-	// Trusted are the other accounts that the policy is meant to let in. With at least one here, a principal of any further account is an
-	// error (ACC001). A trusted account is still a foreign one: to be declared is no reason for administering a key.
+	// Trusted are the other accounts that the policy is meant to let in, and the organizations by their ids (o-...), the owner's own among them. With
+	// at least one here, a principal of any further account or organization is an error (ACC001). What is trusted is still foreign: to be
+	// declared is no reason for administering a key. An organization here trusts everybody in it, and an account here not its organization.
 	Trusted []string
 	// Partition is the partition of the key, the bucket or the role ("aws", "aws-cn"). Empty: not checked.
 	Partition string

@@ -9,8 +9,8 @@ import (
 type lintBreadth int
 
 const (
-	breadthNamed lintBreadth = iota // one thing, or those whose names begin alike
-	breadthType                     // all of one type, or an open name of a bucket
+	breadthNamed lintBreadth = iota // one thing, or those whose names begin alike, with at least leastName characters
+	breadthType                     // all of one type or almost, or an open name of a bucket
 	breadthAll                      // everything
 )
 
@@ -70,25 +70,57 @@ func (l *linter) breadthOf(r string) lintBreadth {
 	}
 	if n := strings.IndexAny(resource, ":/"); n >= 0 {
 		kind, name := resource[:n], resource[n+1:]
-		if hasWildcard(kind) || onlyWildcards(name) {
+		if hasWildcard(kind) || openName(parts[2], kind, name) {
 			return breadthType
 		}
 		return breadthNamed
 	}
-	if hasWildcard(resource) && parts[2] != "sns" {
+	if hasWildcard(resource) && (parts[2] != "sns" || openName(parts[2], "", resource)) {
 		return breadthType
 	}
 	return breadthNamed
 }
 
+// leastName is how many characters of a name must stand before its first wildcard. A beginning of one or two letters, which many names share by
+// chance, and what stands behind a wildcard name nothing.
+const leastName = 3
+
+// openName reports whether the pattern of a name names nothing: it begins with a wildcard or soon after, or what stands before it is what AWS
+// itself puts there. Ids that AWS makes begin alike for no reason: of those a part is no name.
+//
+// Source: EC2 user guide, "Resource IDs"; RDS user guide, "Working with automated backups"; ElastiCache user guide, "Scheduling automatic backups".
+func openName(service, kind, name string) bool {
+	n := strings.IndexAny(name, "*?")
+	if n < 0 {
+		return false
+	}
+	switch service {
+	case "ec2":
+		switch kind {
+		case "image", "instance", "network-interface", "snapshot", "volume":
+			return true
+		}
+	case "kms":
+		if kind == "key" {
+			return true
+		}
+	case "rds":
+		name = strings.TrimPrefix(name, "rds:")
+	case "elasticache":
+		name = strings.TrimPrefix(name, "automatic.")
+	}
+	return strings.IndexAny(name, "*?") < leastName
+}
+
 // onlyWildcards reports whether nothing is named at all.
 func onlyWildcards(s string) bool { return strings.Trim(s, "*?:/") == "" && hasWildcard(s) }
 
-// byTag reports whether the statement is bounded to resources, or requests, that carry a tag of one value.
+// byTag reports whether the statement is bounded to resources that carry a tag of one value. The tags of a request bound nothing: whoever calls
+// chooses them.
 func (s lintStatement) byTag() bool {
 	for c := range s.conditions() {
 		name, _, _ := strings.Cut(c.folded, "/")
-		if c.exact() && (strings.HasSuffix(name, ":resourcetag") || name == "aws:requesttag" || strings.HasPrefix(name, "rds:") && strings.HasSuffix(name, "-tag")) {
+		if c.exact() && (strings.HasSuffix(name, ":resourcetag") || strings.HasPrefix(name, "rds:") && name != "rds:req-tag" && strings.HasSuffix(name, "-tag")) {
 			return true
 		}
 	}

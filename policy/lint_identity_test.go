@@ -91,7 +91,7 @@ func documentCases() []lintCase {
 		{"an empty list", tr, `"Principal": {"AWS": []}, "Action": "sts:AssumeRole"`, nil, bad},
 		{"an empty value", tr, `"Principal": {"AWS": "111122223333"}, "Action": ["sts:AssumeRole", ""]`, nil, bad},
 		{"no action", tr, `"Principal": {"AWS": "111122223333"}`, nil, bad},
-		{"two of a pair", tr, `"Principal": {"AWS": "111122223333"}, "NotPrincipal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"`, nil, []string{"DOC001 error", "KMS001 error", "KMS007 error"}},
+		{"two of a pair", tr, `"Principal": {"AWS": "111122223333"}, "NotPrincipal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"`, nil, []string{"CD001 error", "DOC001 error", "KMS001 error", "KMS007 error"}},
 		{"two resources", i, `"Action": "rds:DescribeDBSnapshots", "Resource": "*", "NotResource": "x"`, nil, []string{"DOC001 error", "KMS007 error"}},
 		{"an effect of its own", tr, `"Effect": "allow", "Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"`, nil, bad},
 		{"an empty condition", tr, `"Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole", "Condition": {"StringEquals": {}}`, nil, bad},

@@ -60,44 +60,6 @@ func (l *linter) administration(at lintStatement, whom string) {
 	}
 }
 
-// deniedOwner is KMS006 for a statement that denies the owner the key's policy: whatever the request, or but for accounts that are not the owner's.
-func (l *linter) deniedOwner(at lintStatement, w lintWho) {
-	if !l.holdsForOwner(at) || !at.names("kms:PutKeyPolicy") {
-		return
-	}
-	all := w.everyone || w.ownRoot
-	if p := at.NotPrincipal; p != nil {
-		var spared lintWho
-		for _, v := range p.AWS {
-			l.aws(&spared, v)
-		}
-		all = !spared.own && !spared.everyone
-	}
-	if all {
-		l.add("KMS006", SeverityError, at, "Action", "the owner is denied kms:PutKeyPolicy, and can not take that back")
-	}
-}
-
-// holdsForOwner reports whether all conditions of a statement hold for a request of the owner's own people: there are none, or they let only
-// other accounts and services of AWS through. Of other conditions it is not known.
-func (l *linter) holdsForOwner(at lintStatement) bool {
-	for c := range at.conditions() {
-		switch c.folded {
-		case "aws:principalaccount", "kms:calleraccount":
-			if c.base != "stringnotequals" || slices.Contains(c.values, l.c.Owner) {
-				return false
-			}
-		case "aws:principalisawsservice", "aws:viaawsservice":
-			if c.base != "bool" || !slices.Equal(c.values, []string{"false"}) {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 // lockout is KMS006 for the whole document: somebody in the owner's account must be able to change the policy.
 //
 // Source: KMS developer guide, "Default key policy".

@@ -93,6 +93,11 @@ func keysOf(service string) string {
 	case "sts":
 		return `awsservicename durationseconds externalid identitytokenaudience requestcontextproviders rolesessionname signingalgorithm sourceidentity
 			taskpolicyarn transitivetagkeys`
+	case "saml":
+		return `aud cn commonname doc edupersonaffiliation edupersonassurance edupersonentitlement edupersonnickname edupersonorgdn edupersonorgunitdn
+			edupersonprimaryaffiliation edupersonprimaryorgunitdn edupersonprincipalname edupersonscopedaffiliation edupersontargetedid
+			eduorghomepageuri eduorgidentityauthnpolicyuri eduorglegalname eduorgsuperioruri eduorgwhitepagesuri givenname iss mail name namequalifier
+			organizationstatus primarygroupsid sub sub_type surname uid x500uniqueidentifier`
 	case "sns":
 		return `endpoint protocol`
 	case "backup":

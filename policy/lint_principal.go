@@ -43,7 +43,9 @@ func (l *linter) who(s lintStatement) lintWho {
 			l.aws(&w, v)
 		}
 		w.services, w.federated = p.Service, p.Federated
-		w.foreign = append(w.foreign, p.Federated...)
+		for _, v := range p.Federated {
+			l.provider(&w, v)
+		}
 		for _, id := range p.CanonicalUser {
 			if id == l.c.OwnerCanonicalID && id != "" {
 				w.own = true
@@ -80,6 +82,25 @@ func (l *linter) aws(w *lintWho, v string) {
 	}
 }
 
+// provider reads an identity provider. Its users are foreign whoever's it is; one of another account is that account's too.
+func (l *linter) provider(w *lintWho, v string) {
+	w.foreign = append(w.foreign, v)
+	parts := strings.SplitN(v, ":", 6)
+	if len(parts) != 6 || checkAccount(parts[4]).bad() || parts[4] == l.c.Owner {
+		return
+	}
+	l.declare(w, parts[4], v)
+}
+
+// declare sorts what is foreign by whether its account, or organization, is a trusted one.
+func (l *linter) declare(w *lintWho, of, v string) {
+	if slices.Contains(l.c.Trusted, of) {
+		w.declared = append(w.declared, v)
+		return
+	}
+	w.undeclared = append(w.undeclared, v)
+}
+
 // account sorts a principal by its account.
 func (l *linter) account(w *lintWho, account, v string, whole bool) {
 	if account == l.c.Owner {
@@ -90,11 +111,7 @@ func (l *linter) account(w *lintWho, account, v string, whole bool) {
 	if whole {
 		w.roots = append(w.roots, v)
 	}
-	if slices.Contains(l.c.Trusted, account) {
-		w.declared = append(w.declared, v)
-		return
-	}
-	w.undeclared = append(w.undeclared, v)
+	l.declare(w, account, v)
 }
 
 // bound looks for what bounds everyone: the account or the organization of the caller, or the account that a service works for, on an exact operator.
@@ -112,15 +129,22 @@ func (l *linter) bound(w *lintWho, s lintStatement) {
 	for _, a := range accounts {
 		l.account(w, a, a, true)
 	}
-	organization := false
+	var organizations []string
 	for _, key := range [...]string{"aws:principalorgid", "aws:sourceorgid"} {
 		v := s.exactly(key)
-		organization = organization || len(v) > 0 && !slices.ContainsFunc(v, func(o string) bool { return !strings.HasPrefix(o, "o-") })
+		if len(organizations) == 0 && !slices.ContainsFunc(v, func(o string) bool { return !organization(o) }) {
+			organizations = v
+		}
 	}
-	if len(accounts) == 0 && organization {
-		w.foreign = append(w.foreign, "an organization")
+	// Whoever must be in certain accounts is no wider for having to be in an organization too.
+	if len(accounts) == 0 {
+		for _, o := range organizations {
+			whole := "everybody in the organization " + o
+			w.foreign = append(w.foreign, whole)
+			l.declare(w, o, whole)
+		}
 	}
-	if len(accounts) > 0 || organization {
+	if len(accounts) > 0 || len(organizations) > 0 {
 		w.everyone, w.bounded = false, true
 	}
 }
@@ -150,13 +174,20 @@ func (l *linter) strangers(at lintStatement, w lintWho) {
 	if l.c.Kind != KindKey || len(l.c.Trusted) > 0 {
 		found = append(found, w.undeclared...)
 	}
+	if len(w.services) > 0 && len(l.c.Trusted) > 0 && len(at.sourceAccounts()) == 0 {
+		for _, o := range at.sourceOrganizations() {
+			if !slices.Contains(l.c.Trusted, o) {
+				found = append(found, "everybody in the organization "+o)
+			}
+		}
+	}
 	for _, account := range at.sourceAccounts() {
 		if len(w.services) > 0 && l.c.Owner != "" && account != l.c.Owner && !slices.Contains(l.c.Trusted, account) {
 			found = append(found, account)
 		}
 	}
 	if len(found) > 0 {
-		l.add("ACC001", severity, at, "Principal", "the account of %s was not declared, or can not be told", lintShown(found))
+		l.add("ACC001", severity, at, "Principal", "not declared, or not to be told whose: %s", lintShown(found))
 	}
 }
 

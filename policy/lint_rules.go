@@ -27,16 +27,16 @@ func lintRule(id string) LintRule {
 
 // lintTable is read and never written.
 var lintTable = [...]LintRule{
-	{"ACC001", SeverityError, "a principal of an account that was not declared, or whose account can not be told: a deleted role's unique id, a canonical id, " +
+	{"ACC001", SeverityError, "a principal of an account or an organization that was not declared, or whose account can not be told: a deleted role's unique id, a canonical id, " +
 		"a principal of another partition; an error where trusted accounts are declared",
-		"Remove the principal, or declare its account as a trusted one"},
+		"Remove the principal, or declare its account, or the organization, as a trusted one"},
 	{"ACL001", SeverityError, "a grant to everybody or to everybody who has an AWS account; a warning for a grantee that can not be told",
 		"Remove the grant, and disable ACLs where nothing needs them"},
 	{"ACL002", SeverityError, "a grant that lets its grantee change the ACL itself, or one to the ElastiCache of another partition",
 		"Grant READ, WRITE and READ_ACP to the canonical id of this partition and no more, or use the bucket's policy"},
 	{"CD001", SeverityError, "a service, another account or an identity provider is let in without a condition on whose work it does, so that " +
-		"strangers can send it (the confused deputy); a warning where the service is not known to send the source",
-		"Add StringEquals on aws:SourceAccount (and ArnLike on aws:SourceArn) for a service, on sts:ExternalId for another account"},
+		"strangers can send it (the confused deputy), or whose token it takes; a warning where the service is not known to send the source, or the provider is not known to serve everybody",
+		"Add StringEquals on aws:SourceAccount (and ArnLike on aws:SourceArn) for a service, on sts:ExternalId for another account, on the subject (sub) for an identity provider"},
 	{"DOC001", SeverityError, "the document is no policy, is ambiguous, lacks its Version so that variables mean nothing, lacks what a policy of its kind must have, or is too long",
 		"Mend the document at the place named; without a Version, set 2012-10-17 after reading what then becomes a variable"},
 	{"IAM001", SeverityError, "a right to delete or to destroy in the policy of an identity; a warning where it is bounded to names or tags",

@@ -34,11 +34,11 @@ func (s lintStatement) fromSource() bool {
 		case "aws:sourceaccount":
 			good = func(v string) bool { return !checkAccount(v).bad() }
 		case "aws:sourceorgid":
-			good = func(v string) bool { return strings.HasPrefix(v, "o-") && !strings.ContainsAny(v, "*?$") }
+			good = organization
 		case "aws:sourceorgpaths":
 			good = func(v string) bool {
 				id, _, ok := strings.Cut(v, "/")
-				return ok && strings.HasPrefix(id, "o-") && !strings.ContainsAny(id, "*?$")
+				return ok && organization(id)
 			}
 		case "aws:sourcearn":
 			good = sourceNamed
@@ -53,6 +53,12 @@ func (s lintStatement) fromSource() bool {
 		}
 	}
 	return false
+}
+
+// organization reports whether v is the id of an organization, and no pattern of one. Source: Organizations API, type Organization.
+func organization(v string) bool {
+	id, ok := strings.CutPrefix(v, "o-")
+	return ok && id != "" && !strings.ContainsAny(id, "*?$")
 }
 
 // sourceAccounts gives the accounts that a service may work for, as far as the conditions name any.
@@ -72,6 +78,26 @@ func (s lintStatement) sourceAccounts() []string {
 			}
 			if !checkAccount(v).bad() && !slices.Contains(all, v) {
 				all = append(all, v)
+			}
+		}
+	}
+	return all
+}
+
+// sourceOrganizations gives the organizations that a service may work for, as far as the conditions name any.
+func (s lintStatement) sourceOrganizations() (all []string) {
+	for c := range s.conditions() {
+		switch c.base {
+		case "stringequals", "stringlike":
+		default:
+			continue
+		}
+		if c.folded != "aws:sourceorgid" && c.folded != "aws:sourceorgpaths" {
+			continue
+		}
+		for _, v := range c.values {
+			if id, _, _ := strings.Cut(v, "/"); !slices.Contains(all, id) {
+				all = append(all, id)
 			}
 		}
 	}
@@ -109,13 +135,72 @@ func (l *linter) assumers(at lintStatement, w lintWho) {
 		return
 	}
 	if at.names("sts:AssumeRole") && at.exactly("sts:externalid") == nil {
-		if len(w.undeclared) > 0 {
+		if w.everyone {
+			l.add("CD001", SeverityError, at, "Principal", "everyone may assume the role, and without an sts:ExternalId")
+		} else if len(w.undeclared) > 0 {
 			l.add("CD001", SeverityError, at, "Principal.AWS", "%s may assume the role without an sts:ExternalId", lintShown(w.undeclared))
 		} else if len(w.declared) > 0 {
 			l.add("CD001", SeverityWarning, at, "Principal.AWS", "%s may assume the role without an sts:ExternalId", lintShown(w.declared))
 		}
 	}
-	if len(w.federated) > 0 && len(at.Condition) == 0 {
+	if len(w.federated) == 0 {
+		return
+	}
+	if len(at.Condition) == 0 {
 		l.add("CD001", SeverityWarning, at, "Principal.Federated", "everybody whom %s knows may assume the role: there is no condition", lintShown(w.federated))
 	}
+	for _, v := range w.federated {
+		host, token := tokenProvider(v)
+		if !token || at.bySubject(host) {
+			continue
+		}
+		severity, who := SeverityWarning, "everybody"
+		if sharedProvider(host) {
+			severity, who = SeverityError, "every stranger"
+		}
+		l.add("CD001", severity, at, "Principal.Federated", "%s whom %s knows may assume the role: no condition says of whom the token must speak (%s)", who, show(v), show(host+":sub"))
+	}
+}
+
+// tokenProvider gives the host, and the path behind it, of an OIDC provider of the account: the beginning of its condition keys.
+func tokenProvider(v string) (host string, ok bool) {
+	parts := strings.SplitN(v, ":", 6)
+	if len(parts) != 6 {
+		return "", false
+	}
+	host, ok = strings.CutPrefix(parts[5], "oidc-provider/")
+	return foldASCII(host), ok && host != ""
+}
+
+// sharedProvider reports whether an OIDC provider signs tokens for everybody, whatever the audience that they ask for.
+//
+// Source: IAM user guide, "Identity-provider controls for shared OIDC providers".
+func sharedProvider(host string) bool {
+	switch host {
+	case "token.actions.githubusercontent.com", "gitlab.com", "app.terraform.io", "agent.buildkite.com":
+		return true
+	}
+	return false
+}
+
+// bySubject reports whether a condition bounds of whom the provider's tokens speak, by another claim than the audience: for whom a token is made
+// is what its holder asked for.
+//
+// Source: IAM user guide, "Create a role for OpenID Connect federation".
+func (s lintStatement) bySubject(host string) bool {
+	for c := range s.conditions() {
+		claim, ours := strings.CutPrefix(c.folded, host+":")
+		if !ours || claim == "aud" || c.holdsWithout() || len(c.values) == 0 {
+			continue
+		}
+		switch c.base {
+		case "stringequals", "stringequalsignorecase", "stringlike":
+		default:
+			continue
+		}
+		if !slices.ContainsFunc(c.values, func(v string) bool { return v == "" || c.base == "stringlike" && strings.ContainsAny(v[:1], "*?") }) {
+			return true
+		}
+	}
+	return false
 }

@@ -124,7 +124,8 @@ func checkFindings(t testing.TB, found []policy.Finding, statements int) {
 
 // lintCases are all tables.
 func lintCases() []lintCase {
-	return slices.Concat(keyCases(), conditionCases(), serviceCases(), bucketCases(), identityCases(), documentCases())
+	return slices.Concat(keyCases(), conditionCases(), serviceCases(), bucketCases(), identityCases(), documentCases(),
+		organizationCases(), providerCases(), deniedCases(), nameCases())
 }
 
 func TestLint(t *testing.T) {

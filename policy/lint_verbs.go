@@ -25,14 +25,16 @@ func worksAcrossAccounts(action string) bool {
 	return action == "kms:RevokeGrant" || action == "kms:RetireGrant"
 }
 
-// bucketAdministration are the actions that decide who gets at a bucket, for how long things are kept in it, or that destroy them.
+// bucketAdministration are the actions that decide who gets at a bucket, for how long things are kept in it, what is told of it to whom, or that
+// destroy what is in it.
 //
 // Source: S3 user guide, "Policy actions for Amazon S3"; Service authorization reference, "Amazon S3".
 var bucketAdministration = [...]string{
-	"s3:BypassGovernanceRetention", "s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:DeleteObjectVersion", "s3:ObjectOwnerOverrideToBucketOwner",
-	"s3:PutBucketAcl", "s3:PutBucketObjectLockConfiguration", "s3:PutBucketOwnershipControls", "s3:PutBucketPolicy",
-	"s3:PutBucketPublicAccessBlock", "s3:PutBucketVersioning", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration",
-	"s3:PutObjectAcl", "s3:PutObjectLegalHold", "s3:PutObjectRetention", "s3:PutObjectVersionAcl", "s3:PutReplicationConfiguration",
+	"s3:BypassGovernanceRetention", "s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:DeleteBucketWebsite", "s3:DeleteObject", "s3:DeleteObjectVersion",
+	"s3:ObjectOwnerOverrideToBucketOwner", "s3:PutAnalyticsConfiguration", "s3:PutBucketAcl", "s3:PutBucketCORS", "s3:PutBucketLogging",
+	"s3:PutBucketNotification", "s3:PutBucketObjectLockConfiguration", "s3:PutBucketOwnershipControls", "s3:PutBucketPolicy",
+	"s3:PutBucketPublicAccessBlock", "s3:PutBucketVersioning", "s3:PutBucketWebsite", "s3:PutEncryptionConfiguration",
+	"s3:PutIntelligentTieringConfiguration", "s3:PutInventoryConfiguration", "s3:PutLifecycleConfiguration", "s3:PutObjectAcl", "s3:PutObjectLegalHold", "s3:PutObjectRetention", "s3:PutObjectVersionAcl", "s3:PutReplicationConfiguration",
 }
 
 // wholeAccountS3 are actions of S3 that are about the account and know no bucket.

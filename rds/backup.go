@@ -41,40 +41,79 @@ type backupState struct {
 	Lost time.Time `json:"l,omitzero"`
 }
 
+// backupCalls are the calls of a backup of one kind of database.
+type backupCalls struct {
+	// call is the name of the one that makes the snapshot, and taken the code with which RDS says that its name is taken.
+	call, taken string
+	source      func(ctx context.Context, c *awsrds.Client, r backup.Ref, id string) (*database, error)
+	find        finder
+	send        func(ctx context.Context, c *awsrds.Client, op backup.Operation, name string) (*snap, error)
+}
+
+// finder gives the snapshot with an identifier, nil if none is visible.
+type finder func(ctx context.Context, c *awsrds.Client, r backup.Ref, id string) (*snap, error)
+
 func (s *Strategy) stepBackup(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
+	return s.carryBackup(ctx, c, op, backupCalls{"CreateDBSnapshot", "DBSnapshotAlreadyExists", s.instanceDatabase, s.snapshot, s.sendSnapshot})
+}
+
+func (s *Strategy) stepClusterBackup(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
+	return s.carryBackup(ctx, c, op, backupCalls{"CreateDBClusterSnapshot", "DBClusterSnapshotAlreadyExistsFault", s.clusterDatabase, s.clusterSnapshot, s.sendClusterSnapshot})
+}
+
+func (s *Strategy) sendSnapshot(ctx context.Context, c *awsrds.Client, op backup.Operation, name string) (*snap, error) {
+	out, err := c.CreateDBSnapshot(ctx, &awsrds.CreateDBSnapshotInput{DBInstanceIdentifier: &op.Ref.ID, DBSnapshotIdentifier: &name,
+		Tags: tagList(op.OwnTags(op.Ref))}, s.sending)
+	if err != nil || out.DBSnapshot == nil {
+		return nil, err
+	}
+	return instanceSnap(out.DBSnapshot), nil
+}
+
+func (s *Strategy) sendClusterSnapshot(ctx context.Context, c *awsrds.Client, op backup.Operation, name string) (*snap, error) {
+	out, err := c.CreateDBClusterSnapshot(ctx, &awsrds.CreateDBClusterSnapshotInput{DBClusterIdentifier: &op.Ref.ID, DBClusterSnapshotIdentifier: &name,
+		Tags: tagList(op.OwnTags(op.Ref))}, s.sending)
+	if err != nil || out.DBClusterSnapshot == nil {
+		return nil, err
+	}
+	return clusterSnap(out.DBClusterSnapshot), nil
+}
+
+// carryBackup carries on a backup.
+func (s *Strategy) carryBackup(ctx context.Context, c *awsrds.Client, op backup.Operation, k backupCalls) (backup.Operation, error) {
 	var st backupState
 	if err := op.GetState(&st); err != nil {
 		return op, err
 	}
 	switch op.Stage {
 	case stageDescribe:
-		return s.describe(ctx, c, op, st)
+		return s.describe(ctx, c, op, st, k)
 	case stagePark:
 		return s.parked(op, stageDescribe), nil
 	case stageCreate:
 		switch op.Intent() {
 		case backup.Send:
-			return s.create(ctx, c, op, st)
+			return s.create(ctx, c, op, st, k)
 		case backup.LookOnce:
-			if next, ok, err := s.adopt(ctx, c, op, &st); ok || err != nil {
+			if next, ok, err := s.adopt(ctx, c, op, &st, k.find); ok || err != nil {
 				return next, err
 			}
-			return s.create(ctx, c, op, st)
+			return s.create(ctx, c, op, st, k)
 		case backup.Settle:
 			op.Settle(stageSettle)
 		}
 		return op, nil
 	case stageSettle:
-		next, ok, err := s.adopt(ctx, c, op, &st)
+		next, ok, err := s.adopt(ctx, c, op, &st, k.find)
 		if ok || err != nil {
 			return next, err
 		}
 		if err := op.SetState(st); err != nil {
 			return op, err
 		}
-		return s.unsettled(op, stageDescribe, st.Taken, Snapshot(op.Ref.Account, op.Ref.Region, st.Name), "Spec.Name"), nil
+		return s.unsettled(op, stageDescribe, st.Taken, pointAt(op.Ref, st.Name), "Spec.Name"), nil
 	case stageWait:
-		return s.watch(ctx, c, op, st)
+		return s.watch(ctx, c, op, st, k.find)
 	}
 	return op, unknownStage(op)
 }
@@ -120,14 +159,14 @@ func (s *Strategy) freed(op backup.Operation, name backup.Ref) (backup.Operation
 }
 
 // describe looks at the instance and arms the create call, or waits until the instance can be backed up.
-func (s *Strategy) describe(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState) (backup.Operation, error) {
+func (s *Strategy) describe(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState, k backupCalls) (backup.Operation, error) {
 	if st.Armed > 0 {
 		// An earlier send may have worked after all, and then the snapshot is there, whatever became of the instance.
-		if next, ok, err := s.adopt(ctx, c, op, &st); ok || err != nil {
+		if next, ok, err := s.adopt(ctx, c, op, &st, k.find); ok || err != nil {
 			return next, err
 		}
 	}
-	x, err := s.instance(ctx, c, op.Ref, op.Ref.ID)
+	x, err := k.source(ctx, c, op.Ref, op.Ref.ID)
 	if err != nil {
 		return notLooked(op, st.Armed, err)
 	}
@@ -141,19 +180,18 @@ func (s *Strategy) describe(ctx context.Context, c *awsrds.Client, op backup.Ope
 		return op, nil
 	}
 	st.Lost = time.Time{}
-	word := aws.ToString(x.DBInstanceStatus)
-	if instanceStateOf(word) != instanceReady {
-		op.Find(notYet(op.Ref, word))
+	if instanceStateOf(x.word) != instanceReady {
+		op.Find(notYet(op.Ref, x.word))
 		op.To(stagePark, "")
 		op.PollIn(s.opts.Park)
 		return op, op.SetState(st)
 	}
-	st.Resource = aws.ToString(x.DbiResourceId)
+	st.Resource = x.resource
 	st.Armed++
 	if err := op.SetState(st); err != nil {
 		return op, err
 	}
-	op.To(stageCreate, "CreateDBSnapshot")
+	op.To(stageCreate, k.call)
 	return op, nil
 }
 
@@ -173,36 +211,38 @@ func notYet(r backup.Ref, word string) backup.Finding {
 		return backup.Finding{ID: "rds.unknown-status", Severity: backup.SeverityWarning, Ref: r,
 			Message: "the status is " + word + ", which this release does not know; it is waited for"}
 	}
-	return backup.Finding{ID: "rds.instance-state", Severity: backup.SeverityInfo, Ref: r, Message: "the instance is " + word + "; it is waited for until it is available"}
+	return backup.Finding{ID: "rds.instance-state", Severity: backup.SeverityInfo, Ref: r, Message: "the " + noun(r) + " is " + word + "; it is waited for until it is available"}
 }
 
-// mayBackUp says why an instance can not be backed up, or nothing.
-func mayBackUp(op backup.Operation, x *rdstypes.DBInstance) error {
+// mayBackUp says why a database can not be backed up, or nothing.
+func mayBackUp(op backup.Operation, x *database) error {
 	if x == nil {
-		return failure(op, backup.ErrNotFound, "check the instance's identifier, the account and the Region", "no such DB instance")
+		return failure(op, backup.ErrNotFound, "check the "+noun(op.Ref)+"'s identifier, the account and the Region", "no such DB %s", noun(op.Ref))
 	}
-	if cluster := aws.ToString(x.DBClusterIdentifier); cluster != "" {
-		return failure(op, backup.ErrUnsupported, "make a snapshot of the cluster: AWS makes none of its members", "the instance belongs to the DB cluster %s", cluster)
+	if x.cluster != "" {
+		return failure(op, backup.ErrUnsupported, "back up rds.Cluster: AWS makes no snapshots of its members", "the instance belongs to the DB cluster %s", x.cluster)
 	}
-	if word := aws.ToString(x.DBInstanceStatus); instanceStateOf(word) == instanceBroken {
-		return failure(op, backup.ErrUnsupported, "RDS makes snapshots of available instances only, and this one will not become available by itself: mend it first, or restore its last snapshot",
-			"the instance is %s", word)
+	if ofCluster(op.Ref) && !clusterEngine(x.engine) {
+		return failure(op, backup.ErrUnsupported, "use the API of that service: Neptune and DocumentDB have their own", "the cluster has the engine %s", x.engine)
+	}
+	if instanceStateOf(x.word) == instanceBroken {
+		return failure(op, backup.ErrUnsupported, "RDS makes snapshots of available databases only, and this one will not become available by itself: mend it first, or restore its last snapshot",
+			"the %s is %s", noun(op.Ref), x.word)
 	}
 	return nil
 }
 
 // create makes the snapshot.
-func (s *Strategy) create(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState) (backup.Operation, error) {
-	out, err := c.CreateDBSnapshot(ctx, &awsrds.CreateDBSnapshotInput{DBInstanceIdentifier: &op.Ref.ID, DBSnapshotIdentifier: &st.Name,
-		Tags: tagList(op.OwnTags(op.Ref))}, s.sending)
+func (s *Strategy) create(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState, k backupCalls) (backup.Operation, error) {
+	x, err := k.send(ctx, c, op, st.Name)
 	if err != nil {
-		next, err := s.refused(op, err, "DBSnapshotAlreadyExists", &st.Armed, &st.Taken)
+		next, err := s.refused(op, err, k.taken, &st.Armed, &st.Taken)
 		if err != nil {
 			return next, err
 		}
 		return next, next.SetState(st)
 	}
-	return s.took(op, st, out.DBSnapshot)
+	return s.took(op, st, x)
 }
 
 // refused handles the error of a create call. code is the one that says that the name is taken, perhaps by what an earlier send made; armed and
@@ -237,14 +277,14 @@ func (s *Strategy) refused(op backup.Operation, err error, code string, armed *i
 
 // adopt takes over the snapshot of the Operation's name if it is provably this Operation's. Anything else of the name ends the Operation:
 // nothing is made over it; one that is going away is waited for. The answer is false while none is visible.
-func (s *Strategy) adopt(ctx context.Context, c *awsrds.Client, op backup.Operation, st *backupState) (backup.Operation, bool, error) {
-	x, err := s.snapshot(ctx, c, op.Ref, st.Name)
+func (s *Strategy) adopt(ctx context.Context, c *awsrds.Client, op backup.Operation, st *backupState, find finder) (backup.Operation, bool, error) {
+	x, err := find(ctx, c, op.Ref, st.Name)
 	if x == nil || err != nil {
 		return op, false, err
 	}
-	if going(x) && !ours(op, x.TagList) {
+	if going(x) && !ours(op, x.tags) {
 		st.Taken = false
-		next, ok := s.freed(op, Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
+		next, ok := s.freed(op, pointAt(op.Ref, st.Name))
 		return next, ok, nil
 	}
 	if why := foreign(op, *st, x); why != "" {
@@ -258,32 +298,32 @@ func (s *Strategy) adopt(ctx context.Context, c *awsrds.Client, op backup.Operat
 
 // foreign says why a snapshot is not the Operation's, or nothing. A time of creation that is not told yet is no reason; and without a Store
 // the Operation may be a younger one for the same work.
-func foreign(op backup.Operation, st backupState, x *rdstypes.DBSnapshot) string {
+func foreign(op backup.Operation, st backupState, x *snap) string {
 	switch {
-	case !ours(op, x.TagList):
+	case !ours(op, x.tags):
 		return "was not made by this operation"
-	case aws.ToString(x.SnapshotType) != typeManual:
+	case x.kind != typeManual:
 		return "is not a manual one"
-	case aws.ToString(x.DBInstanceIdentifier) != op.Ref.ID:
-		return "is one of the instance " + aws.ToString(x.DBInstanceIdentifier)
-	case st.Resource != "" && aws.ToString(x.DbiResourceId) != st.Resource:
-		return "is one of another instance that had the same identifier"
-	case !op.Unstored && x.SnapshotCreateTime != nil && x.SnapshotCreateTime.Before(op.Started.Add(-clockSkew)):
+	case x.of != op.Ref.ID:
+		return "is one of the " + noun(op.Ref) + " " + x.of
+	case st.Resource != "" && x.resource != st.Resource:
+		return "is one of another " + noun(op.Ref) + " that had the same identifier"
+	case !op.Unstored && !x.made.IsZero() && x.made.Before(op.Started.Add(-clockSkew)):
 		return "is older than this operation"
 	}
 	return ""
 }
 
-func going(x *rdstypes.DBSnapshot) bool {
-	st, _ := status(aws.ToString(x.Status))
+func going(x *snap) bool {
+	st, _ := status(x.word)
 	return st == backup.StatusDeleting
 }
 
 // took lists the snapshot and goes on to wait for it.
-func (s *Strategy) took(op backup.Operation, st backupState, x *rdstypes.DBSnapshot) (backup.Operation, error) {
-	op.AddPoint(Snapshot(op.Ref.Account, op.Ref.Region, st.Name))
+func (s *Strategy) took(op backup.Operation, st backupState, x *snap) (backup.Operation, error) {
+	op.AddPoint(pointAt(op.Ref, st.Name))
 	if x != nil && st.Resource == "" {
-		st.Resource = aws.ToString(x.DbiResourceId)
+		st.Resource = x.resource
 	}
 	st.Lost = time.Time{}
 	if err := op.SetState(st); err != nil {
@@ -295,8 +335,8 @@ func (s *Strategy) took(op backup.Operation, st backupState, x *rdstypes.DBSnaps
 }
 
 // watch looks at the snapshot and ends the backup when it is complete.
-func (s *Strategy) watch(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState) (backup.Operation, error) {
-	x, err := s.snapshot(ctx, c, op.Ref, st.Name)
+func (s *Strategy) watch(ctx context.Context, c *awsrds.Client, op backup.Operation, st backupState, find finder) (backup.Operation, error) {
+	x, err := find(ctx, c, op.Ref, st.Name)
 	if err != nil {
 		return op, err
 	}
@@ -321,22 +361,21 @@ func (s *Strategy) watch(ctx context.Context, c *awsrds.Client, op backup.Operat
 			return op, err
 		}
 	}
-	word := aws.ToString(x.Status)
-	good, known := status(word)
+	good, known := status(x.word)
 	switch good {
 	case backup.StatusAvailable:
 		op.Succeed()
 	case backup.StatusFailed:
-		op.Fail(failure(op, backup.ErrFailed, "look at the instance's events and at its KMS key; delete the snapshot listed in Points and back up again with another token",
-			"the snapshot %s is %s", st.Name, word))
+		op.Fail(failure(op, backup.ErrFailed, "look at the database's events and at its KMS key; delete the snapshot listed in Points and back up again with another token",
+			"the snapshot %s is %s", st.Name, x.word))
 	case backup.StatusDeleting:
-		op.Fail(failure(op, backup.ErrFailed, "back up again with another token", "the snapshot %s is %s: somebody else deletes it", st.Name, word))
+		op.Fail(failure(op, backup.ErrFailed, "back up again with another token", "the snapshot %s is %s: somebody else deletes it", st.Name, x.word))
 	default:
 		if !known {
-			op.Find(backup.Finding{ID: "rds.unknown-status", Severity: backup.SeverityWarning, Ref: Snapshot(op.Ref.Account, op.Ref.Region, st.Name),
-				Message: "the status is " + word + ", which this release does not know; it is waited for"})
+			op.Find(backup.Finding{ID: "rds.unknown-status", Severity: backup.SeverityWarning, Ref: pointAt(op.Ref, st.Name),
+				Message: "the status is " + x.word + ", which this release does not know; it is waited for"})
 		}
-		op.Percent = min(max(int(aws.ToInt32(x.PercentProgress)), 0), 99)
+		op.Percent = min(max(int(x.percent), 0), 99)
 	}
 	return op, nil
 }

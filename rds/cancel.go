@@ -7,7 +7,7 @@ import (
 )
 
 // Cancel has the coming Step end an Operation that has not sent its call yet, in PhaseCanceled: one that looks, that waits for an instance or a
-// snapshot to be ready, or whose call is armed. Once CreateDBSnapshot, RestoreDBInstanceFromDBSnapshot or DeleteDBSnapshot was perhaps sent, it is
+// snapshot to be ready, or whose call is armed. Once a call was perhaps sent, it is
 // refused with ErrUnsupported: RDS deletes a snapshot only when it is complete, can not take a deletion back, and a new instance is not for a
 // Cancel to delete. A Runner without a Store can not tell a call that is armed from one that was sent, so there an armed one is refused too.
 func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operation, error) {
@@ -39,9 +39,28 @@ func timesArmed(op backup.Operation) (int, error) {
 		err := op.GetState(&st)
 		return st.Armed, err
 	case backup.ActionRestore:
+		if ofCluster(op.Ref) {
+			var st clusterRestoreState
+			err := op.GetState(&st)
+			return st.Armed, err
+		}
 		var st restoreState
 		err := op.GetState(&st)
 		return st.Armed, err
+	case backup.ActionCopy:
+		var st copyState
+		err := op.GetState(&st)
+		return st.Armed, err
+	case ActionAutomatedBackups:
+		var st setState
+		err := op.GetState(&st)
+		return st.Armed, err
+	case ActionDeleteDatabase:
+		var st retireState
+		if err := op.GetState(&st); err != nil {
+			return 0, err
+		}
+		return timesArmed(st.Final) // nothing is deleted before the final snapshot, and with that it is too late
 	case backup.ActionDelete:
 		var st deleteState
 		err := op.GetState(&st)

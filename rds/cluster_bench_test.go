@@ -6,6 +6,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsrds "github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/rds"
 )
 
 // makeCluster makes a cluster of an engine, Aurora PostgreSQL for empty, and waits for it.
@@ -37,4 +40,44 @@ func (b *bench) member(id, cluster string) {
 		DBClusterIdentifier: &cluster})
 	b.must(err)
 	time.Sleep(time.Hour)
+}
+
+// clusterOptions are those of a restore of an Aurora cluster.
+func clusterOptions() rds.RestoreClusterOptions {
+	return rds.RestoreClusterOptions{ID: "Main-Copy", SubnetGroup: "private", SecurityGroups: []string{"sg-0b", "sg-0a"},
+		Instances: []rds.ClusterInstance{{ID: "Main-Copy-1", Class: "db.r7g.large"}, {ID: "main-copy-2", Class: "db.r7g.large"}}}
+}
+
+// madeOfClusters names the clusters, their snapshots and their instances that an Operation made and that still exist.
+func (b *bench) madeOfClusters(id string) (made []backup.Ref) {
+	for _, c := range b.db.Clusters(b.world, account, region) {
+		if c.Tags[backup.TagToken] == id {
+			made = append(made, rds.Cluster(account, region, c.ID))
+		}
+	}
+	for _, i := range b.db.Instances(b.world, account, region) {
+		if i.Tags[backup.TagToken] == id {
+			made = append(made, rds.Instance(account, region, i.ID))
+		}
+	}
+	for _, s := range b.db.ClusterSnapshots(b.world, account, region) {
+		if s.Tags[backup.TagToken] == id {
+			made = append(made, rds.ClusterSnapshot(account, region, s.ID))
+		}
+	}
+	return made
+}
+
+// clusterPoint makes the Aurora cluster "main" and a backup of it.
+func (b *bench) clusterPoint(name string) backup.Ref {
+	b.t.Helper()
+	if len(b.db.Clusters(b.world, account, region)) == 0 {
+		b.makeCluster("main", "")
+	}
+	s := b.strategy()
+	op, err := s.Start(b.ctx, rds.Cluster(account, region, "main"), backup.Spec{Token: "before-" + name, Name: name})
+	op = b.run(s, op, err)
+	b.must(op.Err())
+	time.Sleep(10 * time.Minute)
+	return op.Points[0]
 }

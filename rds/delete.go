@@ -4,9 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awsrds "github.com/aws/aws-sdk-go-v2/service/rds"
-	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/internal/awscall"
@@ -45,12 +43,15 @@ type deleteState struct {
 	Lost time.Time `json:"l,omitzero"`
 }
 
-// StartDelete makes the Operation that deletes a manual snapshot. Spec.Options may be DeleteOptions. Automated snapshots and those of AWS
+// StartDelete makes the Operation that deletes a manual snapshot of an instance or of a cluster. Spec.Options may be DeleteOptions. Automated snapshots and those of AWS
 // Backup are refused with ErrUnsupported.
 func (s *Strategy) StartDelete(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
-	op, err := s.begin(backup.ActionDelete, point, spec, TypeSnapshot)
+	op, err := s.begin(backup.ActionDelete, point, spec, TypeSnapshot, TypeClusterSnapshot, TypeAutomatedBackup, TypeClusterAutomatedBackup)
 	if err != nil {
 		return backup.Operation{}, err
+	}
+	if point.Type == TypeAutomatedBackup || point.Type == TypeClusterAutomatedBackup {
+		return backup.Operation{}, failure(op, backup.ErrUnsupported, "they go with their retention period, or with their database if it is deleted so", "automated backups can not be deleted by hand")
 	}
 	var st deleteState
 	if spec.Options != nil {
@@ -81,55 +82,85 @@ func notManual(op backup.Operation, kind string) error {
 // mayDelete says why a snapshot must not be deleted, or nothing. The owner's tag alone proves nothing, because RDS copies tags: from a snapshot
 // that is restored or copied, and from an instance with CopyTagsToSnapshot to the snapshots that anybody makes of it. What the library made names
 // its own instance as the source.
-func mayDelete(op backup.Operation, st deleteState, x *rdstypes.DBSnapshot) error {
-	if kind := aws.ToString(x.SnapshotType); kind != typeManual {
-		return notManual(op, kind)
+func mayDelete(op backup.Operation, st deleteState, x *snap) error {
+	if x.kind != typeManual {
+		return notManual(op, x.kind)
 	}
 	if st.AllowForeign {
 		return nil
 	}
-	tags := tagMap(x.TagList)
+	tags := tagMap(x.tags)
 	if owner := tags[backup.TagOwner]; owner != op.Owner {
 		return failure(op, backup.ErrConflict, "set Spec.Owner to the owner, or DeleteOptions.AllowForeign if it is really yours to delete",
 			"the snapshot has the owner %q and not %q", owner, op.Owner)
 	}
-	source := Instance(op.Ref.Account, op.Ref.Region, aws.ToString(x.DBInstanceIdentifier))
+	if tags[TagCopy] != "" && !ownCopy(op.Ref, x) {
+		return failure(op, backup.ErrConflict, "its tags were copied from another snapshot: set DeleteOptions.AllowForeign if it is really yours to delete",
+			"the snapshot carries the tags of the copy %s", tags[TagCopy])
+	}
+	source := sourceOf(op.Ref, x)
 	if tags[backup.TagToken] == "" || tags[backup.TagSource] != source.Tag() {
 		return failure(op, backup.ErrConflict, "its tags were copied, from an instance or another snapshot: set DeleteOptions.AllowForeign if it is really yours to delete",
-			"the snapshot carries tags of this library that do not fit it: its instance is %s, its tag %s is %q", source.ID, backup.TagSource, tags[backup.TagSource])
+			"the snapshot carries tags of this library that do not fit it: its %s is %s, its tag %s is %q", noun(source), source.ID, backup.TagSource, tags[backup.TagSource])
 	}
 	return nil
 }
 
 // same tells whether a snapshot is the one that was looked at first.
-func (st deleteState) same(x *rdstypes.DBSnapshot) bool {
+func (st deleteState) same(x *snap) bool {
 	return sameSnapshot(x, st.Created, st.Resource)
 }
 
+// deleteCalls are the calls of a deletion of one kind of snapshot.
+type deleteCalls struct {
+	call string
+	find finder
+	send func(ctx context.Context, c *awsrds.Client, id string) error
+}
+
 func (s *Strategy) stepDelete(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
+	return s.carryDelete(ctx, c, op, deleteCalls{"DeleteDBSnapshot", s.snapshot, s.sendDelete})
+}
+
+func (s *Strategy) stepClusterDelete(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
+	return s.carryDelete(ctx, c, op, deleteCalls{"DeleteDBClusterSnapshot", s.clusterSnapshot, s.sendClusterDelete})
+}
+
+func (s *Strategy) sendDelete(ctx context.Context, c *awsrds.Client, id string) error {
+	_, err := c.DeleteDBSnapshot(ctx, &awsrds.DeleteDBSnapshotInput{DBSnapshotIdentifier: &id}, s.sending)
+	return err
+}
+
+func (s *Strategy) sendClusterDelete(ctx context.Context, c *awsrds.Client, id string) error {
+	_, err := c.DeleteDBClusterSnapshot(ctx, &awsrds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: &id}, s.sending)
+	return err
+}
+
+// carryDelete carries on a deletion.
+func (s *Strategy) carryDelete(ctx context.Context, c *awsrds.Client, op backup.Operation, k deleteCalls) (backup.Operation, error) {
 	var st deleteState
 	if err := op.GetState(&st); err != nil {
 		return op, err
 	}
 	switch op.Stage {
 	case stageLook:
-		return s.lookDelete(ctx, c, op, st)
+		return s.lookDelete(ctx, c, op, st, k)
 	case stagePark:
 		return s.parked(op, stageLook), nil
 	case stageDelete:
 		if op.Intent() == backup.ReadOnly {
 			return op, nil
 		}
-		return s.delete(ctx, c, op, st)
+		return s.delete(ctx, c, op, st, k)
 	case stageGone:
-		return s.gone(ctx, c, op, st)
+		return s.gone(ctx, c, op, st, k)
 	}
 	return op, unknownStage(op)
 }
 
 // lookDelete looks at the snapshot, refuses what must not be deleted, remembers what it is, and arms the call.
-func (s *Strategy) lookDelete(ctx context.Context, c *awsrds.Client, op backup.Operation, st deleteState) (backup.Operation, error) {
-	x, err := s.snapshot(ctx, c, op.Ref, op.Ref.ID)
+func (s *Strategy) lookDelete(ctx context.Context, c *awsrds.Client, op backup.Operation, st deleteState, k deleteCalls) (backup.Operation, error) {
+	x, err := k.find(ctx, c, op.Ref, op.Ref.ID)
 	if err != nil {
 		return notLooked(op, st.Armed, err)
 	}
@@ -144,29 +175,28 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsrds.Client, op backup.O
 		op.Fail(refused)
 		return op, nil
 	}
-	word := aws.ToString(x.Status)
-	good, _ := status(word)
+	good, _ := status(x.word)
 	if good == backup.StatusPending {
 		// Only what is complete has a time of creation to know it by, and only that does RDS delete.
 		op.Find(backup.Finding{ID: "rds.snapshot-state", Severity: backup.SeverityInfo, Ref: op.Ref,
-			Message: "the snapshot is " + word + "; it is waited for, because RDS deletes only what is complete"})
+			Message: "the snapshot is " + x.word + "; it is waited for, because RDS deletes only what is complete"})
 		op.To(stagePark, "")
 		op.PollIn(s.opts.Park)
 		return op, nil
 	}
-	st.Seen, st.Created, st.Resource, st.Lost = true, aws.ToTime(x.SnapshotCreateTime), aws.ToString(x.DbiResourceId), time.Time{}
+	st.Seen, st.Created, st.Resource, st.Lost = true, x.made, x.resource, time.Time{}
 	if good == backup.StatusDeleting {
 		op.To(stageGone, "")
 		s.wait(&op)
 		return op, op.SetState(st)
 	}
-	return st.arm(op)
+	return st.arm(op, k.call)
 }
 
 // arm names the call for the coming Step.
-func (st deleteState) arm(op backup.Operation) (backup.Operation, error) {
+func (st deleteState) arm(op backup.Operation, call string) (backup.Operation, error) {
 	st.Armed++
-	op.To(stageDelete, "DeleteDBSnapshot")
+	op.To(stageDelete, call)
 	return op, op.SetState(st)
 }
 
@@ -196,8 +226,8 @@ func (s *Strategy) replaced(op backup.Operation) backup.Operation {
 }
 
 // delete looks again and deletes what is still the same.
-func (s *Strategy) delete(ctx context.Context, c *awsrds.Client, op backup.Operation, st deleteState) (backup.Operation, error) {
-	x, err := s.snapshot(ctx, c, op.Ref, op.Ref.ID)
+func (s *Strategy) delete(ctx context.Context, c *awsrds.Client, op backup.Operation, st deleteState, k deleteCalls) (backup.Operation, error) {
+	x, err := k.find(ctx, c, op.Ref, op.Ref.ID)
 	if err != nil {
 		return op, err
 	}
@@ -215,17 +245,16 @@ func (s *Strategy) delete(ctx context.Context, c *awsrds.Client, op backup.Opera
 	if going(x) {
 		return s.lost(op, st)
 	}
-	_, err = c.DeleteDBSnapshot(ctx, &awsrds.DeleteDBSnapshotInput{DBSnapshotIdentifier: &op.Ref.ID}, s.sending)
-	if err != nil {
+	if err := k.send(ctx, c, op.Ref.ID); err != nil {
 		v := table.Classify(err)
-		failed := v.Error(Kind, "DeleteDBSnapshot", op.Ref, err)
+		failed := v.Error(Kind, k.call, op.Ref, err)
 		switch {
 		case v.Code == backup.ErrNotFound:
 			// Calls that change something see what is true: it is gone.
 		case v.Class == awscall.NotYet:
-			if good, _ := status(aws.ToString(x.Status)); good == backup.StatusFailed {
+			if good, _ := status(x.word); good == backup.StatusFailed {
 				op.AddPoint(op.Ref)
-				op.Fail(failure(op, backup.ErrUnsupported, "RDS does not delete it in this state; ask AWS Support", "the snapshot is %s: %w", aws.ToString(x.Status), err))
+				op.Fail(failure(op, backup.ErrUnsupported, "RDS does not delete it in this state; ask AWS Support", "the snapshot is %s: %w", x.word, err))
 				return op, nil
 			}
 			if op.Intent() == backup.Send {
@@ -260,8 +289,8 @@ func (s *Strategy) lost(op backup.Operation, st deleteState) (backup.Operation, 
 }
 
 // gone ends the deletion when the snapshot is not visible any more.
-func (s *Strategy) gone(ctx context.Context, c *awsrds.Client, op backup.Operation, st deleteState) (backup.Operation, error) {
-	x, err := s.snapshot(ctx, c, op.Ref, op.Ref.ID)
+func (s *Strategy) gone(ctx context.Context, c *awsrds.Client, op backup.Operation, st deleteState, k deleteCalls) (backup.Operation, error) {
+	x, err := k.find(ctx, c, op.Ref, op.Ref.ID)
 	if err != nil {
 		return op, err
 	}
@@ -272,7 +301,7 @@ func (s *Strategy) gone(ctx context.Context, c *awsrds.Client, op backup.Operati
 	case !st.Accepted && !going(x), time.Since(op.Since) >= s.opts.Settle:
 		// It is there after all: a listing may lag, but not for so long.
 		st.Lost, st.Accepted = time.Time{}, false
-		return st.arm(op)
+		return st.arm(op, k.call)
 	default:
 		s.wait(&op)
 	}

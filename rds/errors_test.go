@@ -18,7 +18,11 @@ import (
 )
 
 // operations are those that the package calls. A test holds the list against the package's sources.
-var operations = []string{"CreateDBSnapshot", "DeleteDBSnapshot", "DescribeDBInstances", "DescribeDBSnapshots", "DescribeDBSubnetGroups", "RestoreDBInstanceFromDBSnapshot"}
+var operations = []string{"CopyDBClusterSnapshot", "CopyDBSnapshot", "CreateDBClusterSnapshot", "CreateDBInstance", "CreateDBSnapshot", "DeleteDBCluster", "DeleteDBClusterSnapshot", "DeleteDBInstance",
+	"DeleteDBSnapshot", "DescribeDBClusterAutomatedBackups", "DescribeDBClusterSnapshots",
+	"DescribeDBClusters", "DescribeDBInstanceAutomatedBackups", "DescribeDBInstances", "DescribeDBSnapshots", "DescribeDBSubnetGroups", "DescribeOptionGroups", "ModifyDBCluster", "ModifyDBInstance",
+	"RestoreDBClusterFromSnapshot", "RestoreDBClusterToPointInTime",
+	"RestoreDBInstanceFromDBSnapshot", "RestoreDBInstanceToPointInTime"}
 
 func TestOperationsInUse(t *testing.T) {
 	files, err := filepath.Glob("*.go")

@@ -83,3 +83,28 @@ func ExampleStrategy_Discover() {
 	}
 	// Output: rds/instance:111122223333:eu-west-1:orders-00001 <nil>
 }
+
+// An automated snapshot goes with its retention period; a copy of it stays.
+func ExampleStrategy_StartCopy() {
+	ctx := context.Background()
+	strategy := rds.NewFromConfig(simulated(), quick)
+	runner, err := backup.NewRunner([]backup.Strategy{strategy})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	op, err := strategy.Start(ctx, rds.Instance("111122223333", "eu-west-1", "orders-00001"), backup.Spec{Token: "monthly", Name: "monthly"})
+	if err == nil {
+		op, err = runner.Run(ctx, op)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	op, err = strategy.StartCopy(ctx, op.Points[0], backup.Destination{}, backup.Spec{Token: "keep", Name: "kept-for-years"})
+	if err == nil {
+		op, err = runner.Run(ctx, op)
+	}
+	fmt.Println(op.Phase, op.Points[0], err)
+	// Output: succeeded rds/snapshot:111122223333:eu-west-1:kept-for-years <nil>
+}

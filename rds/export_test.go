@@ -23,14 +23,30 @@ func Exposure(o RestoreOptions, encrypted bool, x *rdstypes.DBInstance) []string
 }
 
 // Point makes the recovery point of a snapshot.
-func Point(r backup.Ref, x *rdstypes.DBSnapshot) backup.RecoveryPoint { return point(r, x) }
+func Point(r backup.Ref, x *rdstypes.DBSnapshot) backup.RecoveryPoint {
+	return point(r, instanceSnap(x))
+}
 
 // MayDelete says why a snapshot must not be deleted.
 func MayDelete(op backup.Operation, x *rdstypes.DBSnapshot) error {
-	return mayDelete(op, deleteState{}, x)
+	return mayDelete(op, deleteState{}, instanceSnap(x))
 }
 
 // Foreign says why a snapshot of the instance with the given DbiResourceId is not the Operation's.
 func Foreign(op backup.Operation, resource string, x *rdstypes.DBSnapshot) string {
-	return foreign(op, backupState{Resource: resource}, x)
+	return foreign(op, backupState{Resource: resource}, instanceSnap(x))
+}
+
+// MayBackUp says why a database of an engine and in a state can not be backed up.
+func MayBackUp(r backup.Ref, engine, word string) error {
+	return mayBackUp(backup.Operation{Ref: r}, &database{engine: engine, word: word})
+}
+
+// Explained says what a state means.
+var Explained = explained
+
+// InstanceBackups reads the automated backups of an instance that were found in the place of r, and makes their recovery point.
+func InstanceBackups(r backup.Ref, x *rdstypes.DBInstanceAutomatedBackup) (AutomatedBackups, backup.RecoveryPoint, error) {
+	a := instanceBackups(r, x)
+	return *a, a.point(r), here(r, a.arn)
 }

@@ -125,13 +125,17 @@ func TestDiscover(t *testing.T) {
 		for name, tt := range map[string]struct {
 			tags map[string]string
 			n    int
-		}{"all": {nil, 151}, "daily": {map[string]string{"backup": "daily"}, 1}, "any": {map[string]string{"backup": ""}, 151}, "none": {map[string]string{"no": ""}, 0}} {
+		}{"all": {nil, 152}, "daily": {map[string]string{"backup": "daily"}, 2}, "any": {map[string]string{"backup": ""}, 152}, "none": {map[string]string{"no": ""}, 0}} {
 			all, err := collect(s.Discover(b.ctx, backup.Query{Account: account, Region: region, Tags: tt.tags}))
 			if err != nil || len(all) != tt.n {
 				t.Errorf("%s: %d resources: %v", name, len(all), err)
 			}
 			for _, r := range all {
-				if want := "arn:aws:rds:eu-west-1:" + account + ":db:" + r.ID; r.ARN != want || r.Tags["backup"] == "" || r.Type != rds.TypeInstance {
+				want, kind := "arn:aws:rds:eu-west-1:"+account+":db:"+r.ID, rds.TypeInstance
+				if r.ID == "one" {
+					want, kind = "arn:aws:rds:eu-west-1:"+account+":cluster:one", rds.TypeCluster
+				}
+				if r.ARN != want || r.Tags["backup"] == "" || r.Type != kind {
 					t.Fatalf("%+v", r)
 				}
 			}

@@ -34,8 +34,8 @@ func snapshotType(id string) *string {
 	return nil
 }
 
-// snapshot gives the snapshot with an identifier, nil if none is visible. r is the place, and the subject of errors.
-func (s *Strategy) snapshot(ctx context.Context, c *awsrds.Client, r backup.Ref, id string) (*rdstypes.DBSnapshot, error) {
+// snapshot gives the snapshot of an instance with an identifier, nil if none is visible. r is the place, and the subject of errors.
+func (s *Strategy) snapshot(ctx context.Context, c *awsrds.Client, r backup.Ref, id string) (*snap, error) {
 	out, err := c.DescribeDBSnapshots(ctx, &awsrds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: &id, SnapshotType: snapshotType(id)})
 	if err != nil {
 		if v := table.Classify(err); v.AWSCode == "DBSnapshotNotFound" {
@@ -44,8 +44,8 @@ func (s *Strategy) snapshot(ctx context.Context, c *awsrds.Client, r backup.Ref,
 		return nil, table.Wrap(Kind, "DescribeDBSnapshots", r, err)
 	}
 	for i := range out.DBSnapshots {
-		if x := &out.DBSnapshots[i]; policy.CanonicalName(aws.ToString(x.DBSnapshotIdentifier)) == id {
-			return x, here(r, aws.ToString(x.DBSnapshotArn))
+		if x := instanceSnap(&out.DBSnapshots[i]); policy.CanonicalName(x.id) == id {
+			return x, here(r, x.arn)
 		}
 	}
 	return nil, nil
@@ -105,8 +105,8 @@ func missedFor(lost *time.Time) time.Duration {
 
 // sameSnapshot tells whether x is the snapshot that was looked at before. An identifier can be given again, to another snapshot: the time of
 // creation and the DbiResourceId can not.
-func sameSnapshot(x *rdstypes.DBSnapshot, made time.Time, resource string) bool {
-	return aws.ToTime(x.SnapshotCreateTime).Equal(made) && aws.ToString(x.DbiResourceId) == resource
+func sameSnapshot(x *snap, made time.Time, resource string) bool {
+	return x.made.Equal(made) && x.resource == resource
 }
 
 // encrypted tells whether what has the flag and the type is encrypted: under a key that AWS owns (sse-rds) the flag may be false. Source: RDS
@@ -131,7 +131,8 @@ func status(word string) (st backup.Status, known bool) {
 	return backup.StatusPending, false
 }
 
-// instanceState says what a status of an instance means for the work on it. Source: RDS User Guide, "Viewing Amazon RDS DB instance status".
+// instanceState says what a status of an instance means for the work on it. Source: RDS User Guide, "Viewing Amazon RDS DB instance status"; for
+// clusters Aurora User Guide, "Viewing DB cluster status".
 type instanceState int
 
 const (
@@ -146,10 +147,10 @@ func instanceStateOf(word string) instanceState {
 	case "available", "storage-optimization":
 		return instanceReady
 	case "failed", "restore-error", "insufficient-capacity", "inaccessible-encryption-credentials", "inaccessible-encryption-credentials-recoverable",
-		"deleting", "delete-precheck", "storage-full", "upgrade-failed":
+		"deleting", "delete-precheck", "storage-full", "upgrade-failed", "cloning-failed", "migration-failed":
 		return instanceBroken
-	case "backing-up", "converting-to-vpc", "creating", "maintenance", "modifying", "moving-to-vpc", "rebooting", "renaming",
-		"resetting-master-credentials", "starting", "stopped", "stopping", "storage-config-upgrade", "storage-initialization", "upgrading":
+	case "backing-up", "backtracking", "converting-to-vpc", "creating", "failing-over", "maintenance", "migrating", "modifying", "moving-to-vpc",
+		"preparing-data-migration", "promoting", "rebooting", "renaming", "update-iam-db-auth", "resetting-master-credentials", "starting", "stopped", "stopping", "storage-config-upgrade", "storage-initialization", "upgrading":
 		return instanceBusy
 	}
 	switch {

@@ -1,16 +1,38 @@
-// Package rds backs up Amazon RDS DB instances as manual snapshots, restores them to new instances, and deletes them.
+// Package rds backs up Amazon RDS DB instances and DB clusters (Aurora and Multi-AZ) as manual snapshots, restores them to new instances and clusters,
+// and deletes them.
 //
 //	strategy := rds.NewFromConfig(cfg)
 //	op, err := strategy.Start(ctx, rds.Instance("111122223333", "eu-west-1", "orders"), backup.Spec{Token: token})
 //	op, err = runner.Run(ctx, op)
 //
-// CreateDBSnapshot and RestoreDBInstanceFromDBSnapshot take no client token. The name of what they make is the key instead: it is given, or
+// The calls that make snapshots, instances and clusters take no client token. The name of what they make is the key instead: it is given, or
 // derived from the Operation's ID, and what has that name already is adopted only if its tags prove that this Operation made it. A call whose
 // answer was lost is not sent again before its result was looked for.
 //
 // Snapshots of a Single-AZ instance suspend its I/O for a moment. An instance that is not available (it is being backed up, modified, or in
 // maintenance) is waited for until the Operation's deadline, or until it is canceled; a snapshot that RDS makes can not be stopped any more.
-// Members of Aurora and Multi-AZ DB clusters are refused: AWS makes snapshots of the whole cluster only.
+// Members of Aurora and Multi-AZ DB clusters are refused: AWS makes snapshots of the whole cluster only, and so does this package, of rds.Cluster.
+//
+// # Clusters
+//
+// A snapshot of an Aurora cluster is the storage alone: restored, it has no instance, and nobody could connect. A restore therefore makes the instances
+// too, as RestoreClusterOptions.Instances says, and succeeds when all of them are available. A Multi-AZ DB cluster has its three instances at once.
+//
+// # Copies
+//
+// StartCopy copies a snapshot under another key, or to a Region that Options.CopyRegions allows. The copy is called for in the destination, keeps the tags, the
+// database that it is of and the time of its data, and counts as done only under the key that was asked for.
+//
+// # Points in time
+//
+// RDS keeps automated backups by itself, for 1 to 35 days. AutomatedBackups reads them, StartSetAutomatedBackups sets them, and StartRestoreToTime restores
+// a database to a time in their window, also one that is deleted and whose automated backups were retained. They end with their retention period:
+// what must stay is backed up, or copied.
+//
+// # Deleting a database
+//
+// StartDeleteDatabase makes a final snapshot, sees it available, and deletes the instance or the cluster only then. It keeps the automated backups unless
+// it is told otherwise.
 package rds
 
 import (
@@ -37,6 +59,14 @@ const (
 	// TypeSnapshot is a DB snapshot, by its identifier in lower case; those of automated ones begin with "rds:", those of AWS Backup with
 	// "awsbackup:".
 	TypeSnapshot = "rds/snapshot"
+	// TypeCluster is a DB cluster, Aurora or Multi-AZ, by its identifier in lower case.
+	TypeCluster = "rds/cluster"
+	// TypeClusterSnapshot is a DB cluster snapshot, by its identifier in lower case. It may be the same as that of a DB snapshot.
+	TypeClusterSnapshot = "rds/cluster-snapshot"
+	// TypeAutomatedBackup is the automated backups of a DB instance, by its DbiResourceId.
+	TypeAutomatedBackup = "rds/automated-backup"
+	// TypeClusterAutomatedBackup is the automated backups of a DB cluster, by its DbClusterResourceId.
+	TypeClusterAutomatedBackup = "rds/cluster-automated-backup"
 )
 
 // Instance names a DB instance. RDS stores identifiers in lower case, and so does the Ref, so that one instance has one Ref.
@@ -47,6 +77,28 @@ func Instance(account, region, id string) backup.Ref {
 // Snapshot names a DB snapshot, in lower case like Instance.
 func Snapshot(account, region, id string) backup.Ref {
 	return backup.Ref{Type: TypeSnapshot, Account: account, Region: region, ID: policy.CanonicalName(id)}
+}
+
+// Cluster names a DB cluster, in lower case like Instance.
+func Cluster(account, region, id string) backup.Ref {
+	return backup.Ref{Type: TypeCluster, Account: account, Region: region, ID: policy.CanonicalName(id)}
+}
+
+// ClusterSnapshot names a DB cluster snapshot, in lower case like Instance.
+func ClusterSnapshot(account, region, id string) backup.Ref {
+	return backup.Ref{Type: TypeClusterSnapshot, Account: account, Region: region, ID: policy.CanonicalName(id)}
+}
+
+// AutomatedBackup names the automated backups of a DB instance, also of one that is deleted, by its DbiResourceId, such as
+// "db-ABCDEFGHIJKLMNOPQRSTUVWXYZ", as AWS writes it.
+func AutomatedBackup(account, region, resourceID string) backup.Ref {
+	return backup.Ref{Type: TypeAutomatedBackup, Account: account, Region: region, ID: resourceID}
+}
+
+// ClusterAutomatedBackup names the automated backups of a DB cluster, also of one that is deleted, by its DbClusterResourceId, such as
+// "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", as AWS writes it.
+func ClusterAutomatedBackup(account, region, resourceID string) backup.Ref {
+	return backup.Ref{Type: TypeClusterAutomatedBackup, Account: account, Region: region, ID: resourceID}
 }
 
 // Provider gives the RDS client for an account and a Region. Its credentials must belong to that account. It may be called often, so it
@@ -66,9 +118,23 @@ type Options struct {
 	// Park is how long to wait before looking again at an instance or a snapshot whose state does not allow the work yet; 0 means a
 	// minute.
 	Park time.Duration
+	// CopyRegions are the Regions that copies may go to, beside that of the recovery point. Empty means that nothing is copied out of its Region:
+	// where data may lie is for whoever makes the Strategy to say, and not for whoever starts a copy.
+	CopyRegions []string
+	// DescribeKey gives the state of a key, "Enabled" for one that can be used, with the credentials for the account and the Region; it is asked for
+	// the destination's key before anything is copied. With the SDK's KMS client it is
+	//
+	//	out, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &keyARN})
+	//	if err != nil {
+	//		return "", err
+	//	}
+	//	return string(out.KeyMetadata.KeyState), nil
+	//
+	// nil means that keys are not looked at, and only the copy shows what is wrong with one.
+	DescribeKey func(ctx context.Context, account, region, keyARN string) (state string, err error)
 }
 
-// Strategy backs up DB instances. It is safe for use by several goroutines.
+// Strategy backs up DB instances and DB clusters. It is safe for use by several goroutines.
 type Strategy struct {
 	provider Provider
 	own      *awscall.Own
@@ -124,12 +190,12 @@ func (s *Strategy) client(ctx context.Context, r backup.Ref) (*awsrds.Client, er
 const maxTags = 50
 
 // begin makes an Operation and refuses what can be known to be wrong without AWS.
-func (s *Strategy) begin(action backup.Action, r backup.Ref, spec backup.Spec, kind string) (backup.Operation, error) {
+func (s *Strategy) begin(action backup.Action, r backup.Ref, spec backup.Spec, kinds ...string) (backup.Operation, error) {
 	op, err := backup.NewOperation(Kind, action, r, spec)
 	if err != nil {
 		return op, err
 	}
-	if err := validRef(action, r, kind); err != nil {
+	if err := validRef(action, r, kinds...); err != nil {
 		return op, err
 	}
 	if n := len(op.OwnTags(r)); n > maxTags {
@@ -150,12 +216,20 @@ func validRef(action backup.Action, r backup.Ref, kinds ...string) error {
 	if err := policy.ValidateRegion(r.Region); err != nil {
 		return invalid(action, r, "name the Region as AWS does, such as eu-west-1", "%w", err)
 	}
+	if r.Type == TypeAutomatedBackup || r.Type == TypeClusterAutomatedBackup {
+		return validResource(r)
+	}
 	if r.ID != policy.CanonicalName(r.ID) {
 		return invalid(action, r, "use the constructors of package rds", "the identifier %q is not in lower case, in which RDS stores it", r.ID)
 	}
 	id, check := r.ID, policy.ValidateRDSInstanceID
-	if r.Type == TypeSnapshot {
-		check = policy.ValidateRDSSnapshotID
+	switch r.Type {
+	case TypeCluster:
+		check = policy.ValidateRDSClusterID
+	case TypeSnapshot, TypeClusterSnapshot:
+		if check = policy.ValidateRDSSnapshotID; r.Type == TypeClusterSnapshot && snapshotType(id) == nil {
+			check = policy.ValidateRDSClusterSnapshotID
+		}
 		if _, rest, ok := strings.Cut(id, ":"); ok && snapshotType(id) != nil {
 			id = rest
 		}
@@ -166,10 +240,10 @@ func validRef(action backup.Action, r backup.Ref, kinds ...string) error {
 	return nil
 }
 
-// Start makes the Operation that backs up a DB instance. Spec.Name is the snapshot's identifier; empty means one that is derived from the
+// Start makes the Operation that backs up a DB instance or a DB cluster. Spec.Name is the snapshot's identifier; empty means one that is derived from the
 // instance's and the Operation's. There are no options.
 func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
-	op, err := s.begin(backup.ActionBackup, r, spec, TypeInstance)
+	op, err := s.begin(backup.ActionBackup, r, spec, TypeInstance, TypeCluster)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -178,8 +252,8 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 	}
 	st := backupState{Name: policy.CanonicalName(spec.Name)}
 	if st.Name == "" {
-		st.Name = derivedName(r.ID, op.ID)
-	} else if err := policy.ValidateRDSSnapshotID(st.Name); err != nil {
+		st.Name = derivedName(r, op.ID)
+	} else if err := validName(r, st.Name); err != nil {
 		return backup.Operation{}, invalid(op.Action, r, "leave Spec.Name empty, or use letters, digits and single hyphens", "%w", err)
 	}
 	op.Stage = stageDescribe
@@ -189,12 +263,28 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 	return op, nil
 }
 
-// derivedName is the identifier of a snapshot that nobody named: at most 71 characters, of which the last 26 are the Operation's.
-func derivedName(instance, opID string) string {
-	if len(instance) > 40 {
-		instance = instance[:40]
+// validName checks the identifier of a new snapshot. Those of clusters may have 63 characters only.
+func validName(r backup.Ref, name string) error {
+	if ofCluster(r) {
+		return policy.ValidateRDSClusterSnapshotID(name)
 	}
-	return "sw-" + strings.TrimRight(instance, "-") + "-" + strings.TrimPrefix(opID, "op-")
+	return policy.ValidateRDSSnapshotID(name)
+}
+
+// derivedName is the identifier of a snapshot that nobody named: at most 70 characters, and 63 for a cluster's, of which the last 26 are the
+// Operation's.
+func derivedName(r backup.Ref, opID string) string {
+	id, most := r.ID, 40
+	if _, rest, ok := strings.Cut(id, ":"); ok {
+		id = rest // of an automated snapshot
+	}
+	if ofCluster(r) {
+		most = 33
+	}
+	if len(id) > most {
+		id = id[:most]
+	}
+	return "sw-" + strings.TrimRight(id, "-") + "-" + strings.TrimPrefix(opID, "op-")
 }
 
 // Step carries on a backup, a restore or a deletion.
@@ -208,11 +298,36 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 	var step func(context.Context, *awsrds.Client, backup.Operation) (backup.Operation, error)
 	switch op.Action {
 	case backup.ActionBackup:
-		step = s.stepBackup
+		if step = s.stepBackup; ofCluster(op.Ref) {
+			step = s.stepClusterBackup
+		}
 	case backup.ActionRestore:
-		step = s.stepRestore
+		switch {
+		case toTime(op) && ofCluster(op.Ref):
+			step = s.stepClusterTimeRestore
+		case toTime(op):
+			step = s.stepTimeRestore
+		case ofCluster(op.Ref):
+			step = s.stepClusterRestore
+		default:
+			step = s.stepRestore
+		}
+	case backup.ActionCopy:
+		if step = s.stepCopy; ofCluster(op.Ref) {
+			step = s.stepClusterCopy
+		}
+	case ActionAutomatedBackups:
+		if step = s.stepSet; ofCluster(op.Ref) {
+			step = s.stepClusterSet
+		}
+	case ActionDeleteDatabase:
+		if step = s.stepRetire; ofCluster(op.Ref) {
+			step = s.stepClusterRetire
+		}
 	case backup.ActionDelete:
-		step = s.stepDelete
+		if step = s.stepDelete; ofCluster(op.Ref) {
+			step = s.stepClusterDelete
+		}
 	default:
 		return op, unknownAction(op)
 	}

@@ -18,11 +18,13 @@ import (
 type restoreState struct {
 	Options RestoreOptions `json:"o"`
 	// Port is the one that the call names. Encrypted, Created and Source, its DbiResourceId, are what the snapshot was when it was first
-	// looked at.
+	// looked at, or the instance of a point-in-time restore, but for Created.
 	Port      int32     `json:"p,omitempty"`
 	Encrypted bool      `json:"e,omitempty"`
 	Created   time.Time `json:"c,omitzero"`
 	Source    string    `json:"s,omitempty"`
+	// At is the time of a point-in-time restore; zero means the latest.
+	At time.Time `json:"at,omitzero"`
 	// Resource is the DbiResourceId of the new instance.
 	Resource string `json:"r,omitempty"`
 	// Armed counts the times that the create call was armed, but for those that surely had no effect.
@@ -33,13 +35,26 @@ type restoreState struct {
 	Lost time.Time `json:"l,omitzero"`
 }
 
-// StartRestore makes the Operation that restores a snapshot to a new instance. Spec.Options must be RestoreOptions; the new instance is listed
-// in Made and its endpoint in Endpoints. The Operation succeeds when the instance is available and not more exposed than asked for.
+// StartRestore makes the Operation that restores a snapshot to a new instance or a new cluster. Spec.Options must be RestoreOptions for a DB
+// snapshot, and RestoreClusterOptions for a DB cluster snapshot; what is new is listed in Made and its endpoints in Endpoints. The Operation succeeds
+// when all of it is available and not more exposed than asked for. Automated backups are restored to their latest time; see StartRestoreToTime.
 func (s *Strategy) StartRestore(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
-	op, err := s.begin(backup.ActionRestore, point, spec, TypeSnapshot)
+	if point.Type == TypeAutomatedBackup || point.Type == TypeClusterAutomatedBackup {
+		return s.startTimeRestore(point, time.Time{}, spec)
+	}
+	op, err := s.begin(backup.ActionRestore, point, spec, TypeSnapshot, TypeClusterSnapshot)
 	if err != nil {
 		return backup.Operation{}, err
 	}
+	if ofCluster(point) {
+		return startClusterRestore(op, spec)
+	}
+	return startInstanceRestore(op, spec)
+}
+
+// startInstanceRestore makes the Operation that restores an instance.
+func startInstanceRestore(op backup.Operation, spec backup.Spec) (backup.Operation, error) {
+	point := op.Ref
 	o, ok := spec.Options.(RestoreOptions)
 	if !ok {
 		return backup.Operation{}, invalid(op.Action, point, "set Spec.Options to rds.RestoreOptions with ID, SubnetGroup and SecurityGroups", "options of type %T", spec.Options)
@@ -56,25 +71,36 @@ func (s *Strategy) StartRestore(_ context.Context, point backup.Ref, spec backup
 	return op, op.SetState(restoreState{Options: o})
 }
 
+// restoreCalls are what a restore of an instance from a snapshot and to a point in time do in their own ways: look at what is restored, which arms
+// the call or waits, and make the call.
+type restoreCalls struct {
+	look, send func(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, error)
+}
+
 func (s *Strategy) stepRestore(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
+	return s.carryRestore(ctx, c, op, restoreCalls{s.lookRestore, s.restore})
+}
+
+// carryRestore carries on a restore of an instance.
+func (s *Strategy) carryRestore(ctx context.Context, c *awsrds.Client, op backup.Operation, k restoreCalls) (backup.Operation, error) {
 	var st restoreState
 	if err := op.GetState(&st); err != nil {
 		return op, err
 	}
 	switch op.Stage {
 	case stageLook:
-		return s.lookRestore(ctx, c, op, st)
+		return k.look(ctx, c, op, st)
 	case stagePark:
 		return s.parked(op, stageLook), nil
 	case stageCreate:
 		switch op.Intent() {
 		case backup.Send:
-			return s.restore(ctx, c, op, st)
+			return k.send(ctx, c, op, st)
 		case backup.LookOnce:
 			if next, ok, err := s.adoptInstance(ctx, c, op, &st); ok || err != nil {
 				return next, err
 			}
-			return s.restore(ctx, c, op, st)
+			return k.send(ctx, c, op, st)
 		case backup.Settle:
 			op.Settle(stageSettle)
 		}
@@ -102,43 +128,17 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awsrds.Client, op backup.
 			return next, err
 		}
 	}
-	x, err := s.snapshot(ctx, c, op.Ref, op.Ref.ID)
-	if err != nil {
-		return notLooked(op, st.Armed, err)
+	x, next, err := s.readyPoint(ctx, c, op, s.snapshot, seen{st.Armed, st.Created, st.Source, &st.Lost})
+	if err != nil || next.Done() {
+		return next, err
 	}
 	if x == nil {
-		over := s.absent(&st.Lost)
-		if over {
-			op.Fail(failure(op, backup.ErrNotFound, "check the identifier, the account and the Region", "no such snapshot"))
-			return op, nil
-		}
-		s.wait(&op)
-		return op, op.SetState(st)
+		return next, next.SetState(st)
 	}
-	st.Lost = time.Time{}
-	word := aws.ToString(x.Status)
-	switch good, _ := status(word); good {
-	case backup.StatusAvailable:
-	case backup.StatusPending:
-		op.Find(backup.Finding{ID: "rds.snapshot-state", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "the snapshot is " + word + "; it is waited for until it is available"})
-		if err := op.SetState(st); err != nil {
-			return op, err
-		}
-		op.To(stagePark, "")
-		op.PollIn(s.opts.Park)
-		return op, nil
-	default:
-		op.Fail(failure(op, backup.ErrUnsupported, "choose another recovery point", "the snapshot is %s", word))
-		return op, nil
-	}
-	if !st.Created.IsZero() && !sameSnapshot(x, st.Created, st.Source) {
-		op.Fail(failure(op, backup.ErrConflict, "look at the snapshot, and start another restore if it is the one that is wanted", "another snapshot has the identifier now"))
-		return op, nil
-	}
-	st.Port, st.Encrypted = st.Options.Port, encrypted(x.Encrypted, x.StorageEncryptionType)
-	st.Created, st.Source = aws.ToTime(x.SnapshotCreateTime), aws.ToString(x.DbiResourceId)
+	st.Port, st.Encrypted = st.Options.Port, x.encrypted
+	st.Created, st.Source = x.made, x.resource
 	if st.Port == 0 {
-		st.Port = aws.ToInt32(x.Port)
+		st.Port = x.port
 	}
 	st.Armed++
 	if err := op.SetState(st); err != nil {
@@ -146,6 +146,49 @@ func (s *Strategy) lookRestore(ctx context.Context, c *awsrds.Client, op backup.
 	}
 	op.To(stageCreate, "RestoreDBInstanceFromDBSnapshot")
 	return op, nil
+}
+
+// seen is what a restore knows of its snapshot: how often its call was armed, the time of creation and the immutable id when it was first looked at,
+// and since when it is missed.
+type seen struct {
+	armed    int
+	made     time.Time
+	resource string
+	lost     *time.Time
+}
+
+// readyPoint looks at the snapshot that is restored. It gives nil where that is to be waited for, or where the Operation has ended.
+func (s *Strategy) readyPoint(ctx context.Context, c *awsrds.Client, op backup.Operation, find finder, k seen) (*snap, backup.Operation, error) {
+	x, err := find(ctx, c, op.Ref, op.Ref.ID)
+	if err != nil {
+		next, err := notLooked(op, k.armed, err)
+		return nil, next, err
+	}
+	if x == nil {
+		if s.absent(k.lost) {
+			op.Fail(failure(op, backup.ErrNotFound, "check the identifier, the account and the Region", "no such snapshot"))
+		} else {
+			s.wait(&op)
+		}
+		return nil, op, nil
+	}
+	*k.lost = time.Time{}
+	switch good, _ := status(x.word); good {
+	case backup.StatusAvailable:
+	case backup.StatusPending:
+		op.Find(backup.Finding{ID: "rds.snapshot-state", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "the snapshot is " + x.word + "; it is waited for until it is available"})
+		op.To(stagePark, "")
+		op.PollIn(s.opts.Park)
+		return nil, op, nil
+	default:
+		op.Fail(failure(op, backup.ErrUnsupported, "choose another recovery point", "the snapshot is %s", x.word))
+		return nil, op, nil
+	}
+	if !k.made.IsZero() && !sameSnapshot(x, k.made, k.resource) {
+		op.Fail(failure(op, backup.ErrConflict, "look at the snapshot, and start another restore if it is the one that is wanted", "another snapshot has the identifier now"))
+		return nil, op, nil
+	}
+	return x, op, nil
 }
 
 // restore looks again at the snapshot and makes the new instance. Whatever decides who reaches it stands in the call.
@@ -271,12 +314,14 @@ func (s *Strategy) watchInstance(ctx context.Context, c *awsrds.Client, op backu
 	word := aws.ToString(x.DBInstanceStatus)
 	switch instanceStateOf(word) {
 	case instanceBroken:
-		op.Fail(failure(op, backup.ErrFailed, "look at the instance's events; delete the instance listed in Made (without a final snapshot) before you restore again",
+		op.Fail(failure(op, backup.ErrFailed, explained(word)+"; delete the instance listed in Made (without a final snapshot) before you restore again",
 			"the instance %s is %s", id, word))
 	case instanceReady:
 		return s.verify(op, st, x), nil
-	case instanceUnknown:
-		op.Find(notYet(Instance(op.Ref.Account, op.Ref.Region, id), word))
+	case instanceUnknown, instanceBusy:
+		if word != "creating" {
+			op.Find(waitedFor(Instance(op.Ref.Account, op.Ref.Region, id), word))
+		}
 	}
 	return op, nil
 }
@@ -299,27 +344,37 @@ func (s *Strategy) verify(op backup.Operation, st restoreState, x *rdstypes.DBIn
 }
 
 // exposure lists in what an instance is more exposed than it was asked to be.
-func exposure(st restoreState, x *rdstypes.DBInstance) (bad []string) {
+func exposure(st restoreState, x *rdstypes.DBInstance) []string {
 	o := st.Options
-	if aws.ToBool(x.PubliclyAccessible) && !o.PubliclyAccessible {
+	subnets := o.SubnetGroup
+	if x.DBSubnetGroup != nil {
+		subnets = policy.CanonicalName(aws.ToString(x.DBSubnetGroup.DBSubnetGroupName))
+	}
+	bad := reached(x.PubliclyAccessible, o.PubliclyAccessible, x.VpcSecurityGroups, o.SecurityGroups, subnets, o.SubnetGroup, aws.ToString(x.NetworkType), o.network())
+	if st.Encrypted && !encrypted(x.StorageEncrypted, x.StorageEncryptionType) {
+		bad = append(bad, "it is not encrypted, while the snapshot is")
+	}
+	return bad
+}
+
+// reached lists in what a database can be reached by more than was asked for.
+func reached(public *bool, mayPublic bool, has []rdstypes.VpcSecurityGroupMembership, want []string, subnets, wantSubnets, network, wantNetwork string) (bad []string) {
+	if aws.ToBool(public) && !mayPublic {
 		bad = append(bad, "it is publicly accessible")
 	}
 	var groups []string
-	for _, g := range x.VpcSecurityGroups {
+	for _, g := range has {
 		groups = append(groups, aws.ToString(g.VpcSecurityGroupId))
 	}
 	slices.Sort(groups)
-	if want := slices.Sorted(slices.Values(o.SecurityGroups)); !slices.Equal(groups, want) {
+	if want := slices.Sorted(slices.Values(want)); !slices.Equal(groups, want) {
 		bad = append(bad, "its security groups are "+strings.Join(groups, ", ")+" and not "+strings.Join(want, ", "))
 	}
-	if x.DBSubnetGroup != nil && policy.CanonicalName(aws.ToString(x.DBSubnetGroup.DBSubnetGroupName)) != o.SubnetGroup {
-		bad = append(bad, "its subnet group is "+aws.ToString(x.DBSubnetGroup.DBSubnetGroupName)+" and not "+o.SubnetGroup)
+	if subnets != wantSubnets {
+		bad = append(bad, "its subnet group is "+subnets+" and not "+wantSubnets)
 	}
-	if n := aws.ToString(x.NetworkType); n == "DUAL" && o.network() != n {
+	if network == "DUAL" && wantNetwork != network {
 		bad = append(bad, "it has IPv6 addresses")
-	}
-	if st.Encrypted && !encrypted(x.StorageEncrypted, x.StorageEncryptionType) {
-		bad = append(bad, "it is not encrypted, while the snapshot is")
 	}
 	return bad
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/snapwarden/snapwarden/policy"
 )
 
-// RestoreOptions are the settings of a restore. What decides who reaches the new instance has no default: RDS's own would be the VPC's default
+// RestoreOptions are the settings of a restore of an instance. What decides who reaches the new instance has no default: RDS's own would be the VPC's default
 // security group, and in a VPC with an internet gateway a public address.
 type RestoreOptions struct {
 	// ID is the identifier of the new instance, 1 to 63 letters, digits and hyphens. Required.
@@ -62,32 +62,52 @@ func (o RestoreOptions) valid(r backup.Ref) error {
 			return bad("name a zone of the Region, such as "+r.Region+"a", "%w", err)
 		}
 	}
-	for _, id := range o.SecurityGroups {
+	if err := validReach(bad, o.SubnetGroup, o.SecurityGroups, o.NetworkType, o.Port); err != nil {
+		return err
+	}
+	switch {
+	case o.Class != "" && !strings.HasPrefix(o.Class, "db."):
+		return bad("use a class such as db.m7g.large", "the class %q", o.Class)
+	case o.MultiAZ && o.Zone != "":
+		return bad("choose one of the two", "a Multi-AZ instance has no single zone, but %q was given", o.Zone)
+	case o.BackupRetentionDays < 0 || o.BackupRetentionDays > 35:
+		return bad("use 1 to 35 days, or 0 for the source instance's", "a retention of %d days", o.BackupRetentionDays)
+	}
+	return validStorage(bad, o.StorageType, o.IOPS)
+}
+
+// complaint makes the error of a setting.
+type complaint func(hint, format string, args ...any) error
+
+// validReach checks the settings that decide who reaches a new database.
+func validReach(bad complaint, subnetGroup string, securityGroups []string, network string, port int32) error {
+	for _, id := range securityGroups {
 		if rest, ok := strings.CutPrefix(id, "sg-"); !ok || rest == "" || strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(id) > 64 {
 			return bad("use ids of VPC security groups, such as sg-0123456789abcdef0", "%q is not the id of a security group", id)
 		}
 	}
 	switch {
-	case len(o.SecurityGroups) == 0 || len(o.SecurityGroups) > 32:
-		return bad("name the security groups: without them RDS would take the default one", "%d security groups", len(o.SecurityGroups))
-	case len(slices.Compact(slices.Sorted(slices.Values(o.SecurityGroups)))) != len(o.SecurityGroups):
+	case len(securityGroups) == 0 || len(securityGroups) > 32:
+		return bad("name the security groups: without them RDS would take the default one", "%d security groups", len(securityGroups))
+	case len(slices.Compact(slices.Sorted(slices.Values(securityGroups)))) != len(securityGroups):
 		return bad("name each once", "a security group stands there twice")
-	case o.SubnetGroup == "" || len(o.SubnetGroup) > 255 || strings.ContainsAny(o.SubnetGroup, "*?\n"):
-		return bad("set RestoreOptions.SubnetGroup: without it RDS would take the default VPC", "the subnet group is %q", o.SubnetGroup)
-	case !slices.Contains([]string{"", "IPV4", "DUAL"}, o.NetworkType):
-		return bad("use IPV4 or DUAL", "the network type %q", o.NetworkType)
-	case o.Class != "" && !strings.HasPrefix(o.Class, "db."):
-		return bad("use a class such as db.m7g.large", "the class %q", o.Class)
-	case o.Port != 0 && (o.Port < 1150 || o.Port > 65535):
-		return bad("use 1150 to 65535, or 0 for the snapshot's", "the port %d", o.Port)
-	case o.MultiAZ && o.Zone != "":
-		return bad("choose one of the two", "a Multi-AZ instance has no single zone, but %q was given", o.Zone)
-	case !slices.Contains([]string{"", "gp2", "gp3", "io1", "io2", "standard"}, o.StorageType):
-		return bad("use gp2, gp3, io1, io2 or standard", "the storage type %q", o.StorageType)
-	case o.IOPS < 0 || o.IOPS == 0 && (o.StorageType == "io1" || o.StorageType == "io2"):
-		return bad("io1 and io2 need RestoreOptions.IOPS", "%d IOPS of the storage type %q", o.IOPS, o.StorageType)
-	case o.BackupRetentionDays < 0 || o.BackupRetentionDays > 35:
-		return bad("use 1 to 35 days, or 0 for the source instance's", "a retention of %d days", o.BackupRetentionDays)
+	case subnetGroup == "" || len(subnetGroup) > 255 || strings.ContainsAny(subnetGroup, "*?\n"):
+		return bad("set the subnet group: without it RDS would take the default VPC", "the subnet group is %q", subnetGroup)
+	case !slices.Contains([]string{"", "IPV4", "DUAL"}, network):
+		return bad("use IPV4 or DUAL", "the network type %q", network)
+	case port != 0 && (port < 1150 || port > 65535):
+		return bad("use 1150 to 65535, or 0 for the source's", "the port %d", port)
+	}
+	return nil
+}
+
+// validStorage checks the storage of an instance or a Multi-AZ DB cluster.
+func validStorage(bad complaint, kind string, iops int32) error {
+	switch {
+	case !slices.Contains([]string{"", "gp2", "gp3", "io1", "io2", "standard"}, kind):
+		return bad("use gp2, gp3, io1, io2 or standard", "the storage type %q", kind)
+	case iops < 0 || iops == 0 && (kind == "io1" || kind == "io2"):
+		return bad("io1 and io2 need IOPS", "%d IOPS of the storage type %q", iops, kind)
 	}
 	return nil
 }

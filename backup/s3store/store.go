@@ -16,7 +16,8 @@ import (
 const markerAge = 24 * time.Hour
 
 // Create is as backup.Store says. If the object of an Operation with op's ID can not be read, the error is that of Load and the object is left
-// alone. After ErrUnavailable and ErrThrottled the Operation may or may not have been stored; calling Create again tells.
+// alone. After ErrUnavailable, ErrThrottled and ErrDenied the Operation may or may not have been stored: the answer to a write can be lost, and then
+// what is there could not be read. Calling Create again tells, once that is allowed.
 func (s *Store) Create(ctx context.Context, op backup.Operation, run string) (backup.Record, bool, error) {
 	if err := check(ctx, op.ID, run); err != nil {
 		return backup.Record{}, false, err

@@ -15,7 +15,6 @@ import (
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/backup/awssim"
 	"github.com/snapwarden/snapwarden/backup/awssim/ec2sim"
-	"github.com/snapwarden/snapwarden/backup/awssim/kmssim"
 	"github.com/snapwarden/snapwarden/ebs"
 	"github.com/snapwarden/snapwarden/ebs/ami"
 )
@@ -83,8 +82,6 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench, s *ami.Strategy), mor
 		f(t, b, anywhere(b.world.Config(account, region)))
 	})
 }
-
-func kms() awssim.Service { return kmssim.Service() }
 
 func finish(t testing.TB, s backup.Strategy, op backup.Operation, err error) backup.Operation {
 	t.Helper()

@@ -19,7 +19,13 @@ import (
 // conformance makes a Subject over a simulated AWS. served makes the Strategy of a process.
 func conformance(lag time.Duration, served func(*bench) backup.Strategy) func(t testing.TB) *backuptest.Subject {
 	return func(t testing.TB) *backuptest.Subject {
-		b := newBench(t, t.Context())
+		return subject(t, newBench(t, t.Context()), lag, served)
+	}
+}
+
+// subject is what conformance says of one world.
+func subject(t testing.TB, b *bench, lag time.Duration, served func(*bench) backup.Strategy) *backuptest.Subject {
+	{
 		b.world.SetLag(lag)
 		if lag > 0 {
 			b.world.SetPageLimit(2) // every listing then takes several calls
@@ -37,7 +43,7 @@ func conformance(lag time.Duration, served func(*bench) backup.Strategy) func(t 
 		})
 		// fault hits the next call that changes something.
 		fault := func(kind awssim.FaultKind) {
-			for _, operation := range []string{"CreateImage", "DeregisterImage", "DeleteSnapshot"} {
+			for _, operation := range []string{"CreateImage", "CopyImage", "DeregisterImage", "DeleteSnapshot"} {
 				b.world.Inject(awssim.Fault{Service: "EC2", Operation: operation, Kind: kind, Do: b.world.Heal})
 			}
 		}
@@ -105,4 +111,42 @@ func TestConformance(t *testing.T) {
 // What is new stays invisible for two minutes here.
 func TestConformanceLag(t *testing.T) {
 	backuptest.TestStrategy(t, backuptest.Harness{New: conformance(2*time.Minute, provided)})
+}
+
+// copying is a Strategy whose Start copies within the Region; its other abilities are about instances and stay hidden.
+type copying struct{ s *ami.Strategy }
+
+func (c copying) Kind() string { return c.s.Kind() }
+
+func (c copying) Start(ctx context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
+	return c.s.StartCopy(ctx, r, backup.Destination{}, spec)
+}
+
+func (c copying) Step(ctx context.Context, op backup.Operation) (backup.Operation, error) {
+	return c.s.Step(ctx, op)
+}
+
+func (c copying) Preflight(ctx context.Context, op backup.Operation) ([]backup.Finding, error) {
+	return c.s.Preflight(ctx, op)
+}
+
+func TestConformanceCopy(t *testing.T) {
+	for _, lag := range []time.Duration{0, 2 * time.Minute} {
+		t.Run(lag.String(), func(t *testing.T) {
+			backuptest.TestStrategy(t, backuptest.Harness{New: func(t testing.TB) *backuptest.Subject {
+				b := newBench(t, t.Context())
+				image := b.imaged(t, t.Context(), "before")
+				x := subject(t, b, lag, func(b *bench) backup.Strategy {
+					return copying{ami.NewFromConfig(b.world.Config(account, region))}
+				})
+				malformed, elsewhere, others := image, image, image
+				malformed.ID, elsewhere.Region, others.Account = "orders", "us-east-1", "444455556666"
+				x.Starts, x.Resource, x.Tags = backup.ActionCopy, image, nil
+				x.Missing, x.Malformed, x.Unserved = ami.Image(account, region, "ami-0123456789abcdef0"), []backup.Ref{malformed}, []backup.Ref{elsewhere, others}
+				x.BadSpecs[backup.ActionCopy] = []backup.Spec{{Name: "ab"}, {Options: ami.BackupOptions{}}}
+				x.MaxTags = 45 // one more for what was copied
+				return x
+			}})
+		})
+	}
 }

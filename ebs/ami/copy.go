@@ -25,6 +25,9 @@ func (s *Strategy) StartCopy(_ context.Context, point backup.Ref, to backup.Dest
 	if err != nil {
 		return backup.Operation{}, err
 	}
+	if spec.Options != nil {
+		return backup.Operation{}, invalid(op.Action, point, "leave Spec.Options nil", "a copy of an image has no options, and %T was given", spec.Options)
+	}
 	if to.Account == "" {
 		to.Account = point.Account
 	}

@@ -28,12 +28,13 @@
 //			return "", err
 //		}
 //		in := &ssm.GetCommandInvocationInput{CommandId: sent.Command.CommandId, InstanceId: &host}
-//		out, err := ssm.NewCommandExecutedWaiter(client, func(o *ssm.CommandExecutedWaiterOptions) { o.MinDelay, o.MaxDelay = time.Second, time.Second }).
-//			WaitForOutput(ctx, in, time.Minute)
+//		waiter := ssm.NewCommandExecutedWaiter(client, func(o *ssm.CommandExecutedWaiterOptions) { o.MinDelay, o.MaxDelay = time.Second, time.Second })
+//		failed := waiter.Wait(ctx, in, time.Minute)
+//		out, err := client.GetCommandInvocation(ctx, in) // also of a script that failed: it says why
 //		if err != nil {
 //			return "", err
 //		}
-//		return *out.StandardOutputContent, nil
+//		return *out.StandardOutputContent, failed
 //	}
 //
 // A command that SSM delivers late does no harm: a lease that was thawed is over and is not frozen any more.

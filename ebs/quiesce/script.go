@@ -73,10 +73,10 @@ esac
 `, v.device())
 	}
 	for _, m := range slices.Backward(plan.FileSystems) {
-		// The kernel answers EINVAL where nothing is frozen. Source: Linux, fs/super.c, thaw_super.
+		// The kernel answers EINVAL where nothing is frozen, and two others where nothing can be. Source: Linux, fs/super.c and fs/ioctl.c.
 		fmt.Fprintf(&b, `if ! why=$($freeze -u '%[1]s' 2>&1); then
 case "$why" in
-*"Invalid argument"*) lost=1 ;;
+*"Invalid argument"*|*"Operation not supported"*|*"Inappropriate ioctl"*) lost=1 ;;
 *) echo "$why" >&2; bad=1 ;;
 esac
 fi
@@ -216,6 +216,9 @@ fail "$1"
 	if len(plan.PostgreSQL) > 0 {
 		tools = append(tools, "psql", "runuser", "timeout")
 	}
+	if len(plan.FileSystems) > 0 {
+		tools = append(tools, "findmnt")
+	}
 	fmt.Fprintf(&b, "for tool in %s; do\ncommand -v \"$tool\" >/dev/null || fail \"there is no $tool\"\ndone\n", strings.Join(tools, " "))
 	if len(plan.FileSystems) > 0 {
 		b.WriteString("command -v fsfreeze >/dev/null || command -v xfs_freeze >/dev/null || fail 'there is neither fsfreeze nor xfs_freeze'\n")
@@ -231,12 +234,26 @@ host=' '
 for vital in / /etc /run /tmp /usr /var /var/lib /var/log; do
 host="$host$(stat -L -c %d "$vital" 2>/dev/null) "
 done
+disks=' '
+backing() {
+from=$(findmnt -n -o SOURCE --target "$1" 2>/dev/null | tail -n 1)
+from=${from%%[[]*}
+}
+for vital in / /etc /run /tmp /usr /var /var/lib /var/log; do
+backing "$vital"
+disks="$disks$from "
+done
 `)
 	for _, m := range plan.FileSystems {
 		fmt.Fprintf(&b, `mountpoint -q '%[1]s' || fail '%[1]s is not a mount point'
 device=$(stat -L -c %%d '%[1]s') || fail '%[1]s can not be looked at'
 case "$host" in
 *" $device "*) fail '%[1]s is a file system that the host itself lives on' ;;
+esac
+backing '%[1]s'
+[ -n "$from" ] || fail '%[1]s can not be looked at'
+case "$disks" in
+*" $from "*) fail '%[1]s is a part of a file system that the host itself lives on' ;;
 esac
 `, m)
 	}

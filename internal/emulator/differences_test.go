@@ -36,6 +36,8 @@ var differences = []difference{
 		"nothing: the strategy refuses malformed ids itself, and asks by filters", probeEC2Malformed},
 	{"ec2-exclude", "EC2 CreateSnapshots with ExcludeDataVolumeIds", "3 snapshots of 3 volumes", "2 snapshots of 3 volumes",
 		"a third member and a warning are expected on moto", probeEC2Exclude},
+	{"ec2-keeps", "EC2 DescribeLockedSnapshots, DescribeFastSnapshotRestores, ListSnapshotsInRecycleBin", "0 of 3 are known", "3 of 3 are known",
+		"the tests refuse on moto's behalf what it does not know, as EC2 does; a deletion takes that for no locks and no fast restores", probeEC2Keeps},
 	{"rds-states", "RDS CreateDBSnapshot", "available in the answer", "creating in the answer",
 		"waiting is tested on the simulation only", probeRDSStates},
 	{"rds-percent", "RDS DescribeDBSnapshots, PercentProgress when available", "0 %", "100 %",

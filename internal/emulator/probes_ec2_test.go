@@ -1,12 +1,14 @@
 package emulator
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go"
 )
 
 // freshVolume makes a volume.
@@ -32,6 +34,26 @@ func (w *world) freshSnapshot(c *awsec2.Client, volume string) *awsec2.CreateSna
 func probeEC2States(w *world) string {
 	c := awsec2.NewFromConfig(w.config())
 	return string(w.freshSnapshot(c, w.freshVolume(c, nil)).State) + " in the answer"
+}
+
+func probeEC2Keeps(w *world) string {
+	c := awsec2.NewFromConfig(w.config())
+	known := 0
+	count := func(err error) {
+		var api smithy.APIError
+		if err == nil {
+			known++
+		} else if !errors.As(err, &api) || api.ErrorCode() != "InvalidAction" {
+			w.t.Error(err)
+		}
+	}
+	_, err := c.DescribeLockedSnapshots(w.ctx, &awsec2.DescribeLockedSnapshotsInput{})
+	count(err)
+	_, err = c.DescribeFastSnapshotRestores(w.ctx, &awsec2.DescribeFastSnapshotRestoresInput{})
+	count(err)
+	_, err = c.ListSnapshotsInRecycleBin(w.ctx, &awsec2.ListSnapshotsInRecycleBinInput{})
+	count(err)
+	return fmt.Sprintf("%d of 3 are known", known)
 }
 
 func probeEC2Token(w *world) string {

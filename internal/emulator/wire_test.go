@@ -45,6 +45,12 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer w.mu.Unlock()
 	if resp.StatusCode >= http.StatusInternalServerError && !strings.Contains(string(body), "<Code>") && !strings.Contains(string(body), `"__type"`) {
 		w.lacking[name] = true
+		if operation, ok := strings.CutPrefix(name, "EC2."); ok {
+			// EC2 itself refuses what it does not know, and does not break in it.
+			refusal := fmt.Sprintf("<Response><Errors><Error><Code>InvalidAction</Code><Message>The action %s is not valid for this web service.</Message></Error></Errors></Response>", operation)
+			resp.StatusCode, resp.Status = http.StatusBadRequest, "400 Bad Request"
+			resp.ContentLength, resp.Body = int64(len(refusal)), io.NopCloser(strings.NewReader(refusal))
+		}
 		return resp, nil
 	}
 	w.answered[name] = true

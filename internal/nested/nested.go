@@ -7,6 +7,7 @@ package nested
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/snapwarden/snapwarden/backup"
 )
@@ -23,14 +24,15 @@ func Arm(outer *backup.Operation, inner backup.Operation) {
 
 // Step carries the inner Operation on by one Step and lets the outer follow: its next call, its next look and its findings. What the inner has
 // made, in Points and in Made, the caller lists in the outer as it sees fit, and must, so that nothing is orphaned. The end of the inner is not
-// the end of the outer: the caller asks inner.Done. An error is the inner Step's, and leaves both as they were, but for an attempt that surely
-// was not sent.
+// the end of the outer: the caller asks inner.Done. An error is the inner Step's, and leaves both as they were, but for an attempt of the outer
+// that surely was not sent: it is taken back there.
 func Step(ctx context.Context, s backup.Strategy, outer, inner *backup.Operation) error {
-	inner.Unstored, inner.Canceling, inner.Deadline = outer.Unstored, outer.Canceling || inner.Canceling, outer.Deadline
+	now := *inner
+	now.Unstored, now.Canceling, now.Deadline = outer.Unstored, outer.Canceling || inner.Canceling, outer.Deadline
 	if inner.Next != "" && inner.Next == outer.Next {
-		inner.Attempt, inner.Intended = outer.Attempt, outer.Intended
+		now.Attempt, now.Intended = outer.Attempt, outer.Intended
 	}
-	next, err := s.Step(ctx, *inner)
+	next, err := s.Step(ctx, now)
 	if err != nil {
 		if outer.Attempt > 0 && next.Next == inner.Next && next.Attempt == 0 {
 			outer.Unsent()
@@ -40,7 +42,23 @@ func Step(ctx context.Context, s backup.Strategy, outer, inner *backup.Operation
 	*inner = next
 	Arm(outer, next)
 	for _, f := range next.Findings {
-		outer.Find(f)
+		find(outer, f)
 	}
 	return nil
+}
+
+// maxFindings is how many bytes of findings the outer Operation takes over, so that those of many inner ones do not make it larger than
+// backup.MaxOperationBytes together.
+const maxFindings = backup.MaxOperationBytes / 4
+
+// find adds a finding while there is room for it.
+func find(outer *backup.Operation, f backup.Finding) {
+	before := outer.Findings
+	outer.Find(f)
+	if len(outer.Findings) == len(before) {
+		return
+	}
+	if b, err := json.Marshal(outer.Findings); err != nil || len(b) > maxFindings {
+		outer.Findings = before
+	}
 }

@@ -125,7 +125,7 @@ func TestOwnFilesAreListed(t *testing.T) {
 
 // own is a key of an export that has no name given.
 func own(op backup.Operation, rest string) string {
-	return "sw-" + strings.TrimPrefix(op.ID, "op-") + rest
+	return "swx-" + strings.TrimPrefix(op.ID, "op-") + rest
 }
 
 // forged changes the manifest.

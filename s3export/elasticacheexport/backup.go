@@ -47,7 +47,7 @@ func (s *Strategy) backUp(ctx context.Context, op backup.Operation, st state) (b
 // Cancel stops a copy of an export as package objectcopy stops that of an object; the files that are there by then stay, and are listed in Made.
 // Of an export it has the coming Step end an Operation that has not asked AWS for it yet, in PhaseCanceled; a backup that it begins with is stopped as
 // package elasticache stops one. Once CopySnapshot was perhaps sent it is refused with ErrUnsupported: ElastiCache can not stop an export, and
-// files that it will still write would be listed nowhere.
+// files that it will still write would be listed nowhere. Without a Store it was perhaps sent as soon as Operation.Next names it.
 func (s *Strategy) Cancel(ctx context.Context, op backup.Operation) (backup.Operation, error) {
 	if err := op.Check(Kind); err != nil {
 		return op, err
@@ -66,14 +66,15 @@ func (s *Strategy) Cancel(ctx context.Context, op backup.Operation) (backup.Oper
 	if err := op.GetState(&st); err != nil {
 		return op, err
 	}
-	idle := op.Stage == stageLook || op.Stage == stageExport && op.Attempt == 0
+	// Without a Store, that no attempt is recorded of a call that is armed does not prove that it was not sent.
+	idle := op.Stage == stageLook || op.Stage == stageExport && op.Attempt == 0 && !op.Unstored
 	switch {
 	case op.Done() || !idle && op.Stage != stageBackup || st.Tried:
 		return op, failure(op, "cancel", backup.ErrUnsupported, "let it finish, then delete what it made", "an export in phase %s, stage %q, can not be stopped", op.Phase, op.Stage)
 	case op.Stage == stageBackup && st.Inner != nil:
 		// What the outer Operation knows of attempts is newer than what it keeps of the inner one.
 		inner := *st.Inner
-		inner.Attempt, inner.Intended = op.Attempt, op.Intended
+		inner.Attempt, inner.Intended, inner.Unstored = op.Attempt, op.Intended, op.Unstored
 		inner, err := s.caches.Cancel(ctx, inner)
 		if err != nil {
 			return op, err

@@ -31,7 +31,7 @@ func TestExportLive(t *testing.T) {
 					b.Fatalf("%s %v; snapshots %v, made %v", op.Phase, op.Err(), made, op.Made)
 				}
 				point := elasticache.Snapshot(account, region, made[0])
-				want := backup.Refs{point, {Type: elasticacheexport.TypeExport, Account: account, Region: region, ID: bucket + "/sw-" + op.ID[3:] + ".manifest.json"}}
+				want := backup.Refs{point, {Type: elasticacheexport.TypeExport, Account: account, Region: region, ID: bucket + "/swx-" + op.ID[3:] + ".manifest.json"}}
 				if d := cmp.Diff(want, op.Points); d != "" {
 					b.Error(d)
 				}
@@ -101,5 +101,33 @@ func TestCancel(t *testing.T) {
 		if _, err := b.s.Cancel(b.Context(), op); !errors.Is(err, backup.ErrUnsupported) || backup.HintOf(err) == "" {
 			b.Errorf("an export that AWS writes can be canceled: %v", err)
 		}
+	})
+}
+
+// TestCancelUnstored refuses, without a Store, what was perhaps sent in a Step whose result was lost: what AWS goes on writing would be listed
+// nowhere.
+func TestCancelUnstored(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.bucket(bucket, all...)
+		runner, err := backup.NewRunner([]backup.Strategy{b.s})
+		b.ok(err)
+		op, err := runner.Start(b.Context(), b.start("plain", ""))
+		b.ok(err)
+		early, err := runner.Cancel(b.Context(), op)
+		b.ok(err)
+		if early = b.run(early); early.Phase != backup.PhaseCanceled || b.count("CopySnapshot") != 0 {
+			b.Errorf("%s, %d calls", early.Phase, b.count("CopySnapshot"))
+		}
+		for op.Stage != "export" {
+			op, err = runner.Step(b.Context(), op)
+			b.ok(err)
+		}
+		_, err = runner.Step(b.Context(), op)
+		b.ok(err)
+		op, err = runner.Cancel(b.Context(), op)
+		if !errors.Is(err, backup.ErrUnsupported) || backup.HintOf(err) == "" {
+			b.Errorf("canceled: %v", err)
+		}
+		want(b, b.run(op), "", 0)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -56,7 +57,7 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 			return op, e
 		}
 	}
-	got, err := s.load(ctx, c, op.Ref, st.Bucket, key)
+	got, _, err := s.load(ctx, c, op.Ref, st.Bucket, key)
 	if err != nil {
 		return s.stop(op, err)
 	}
@@ -102,21 +103,21 @@ func (st state) manifest(op backup.Operation, found []file) s3export.Manifest {
 	return m
 }
 
-// load reads a manifest.
-func (s *Strategy) load(ctx context.Context, c Clients, r backup.Ref, bucket, key string) ([]byte, error) {
+// load reads a manifest, and tells when it was written.
+func (s *Strategy) load(ctx context.Context, c Clients, r backup.Ref, bucket, key string) (body []byte, written time.Time, err error) {
 	out, err := c.S3.GetObject(ctx, &awss3.GetObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: &r.Account})
 	if err != nil {
-		return nil, s3Table.Wrap(Kind, "GetObject", r, err)
+		return nil, written, s3Table.Wrap(Kind, "GetObject", r, err)
 	}
 	defer out.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(out.Body, s3export.MaxManifestBytes+1))
 	if err != nil {
-		return nil, s3Table.Wrap(Kind, "GetObject", r, err)
+		return nil, written, s3Table.Wrap(Kind, "GetObject", r, err)
 	}
 	if len(b) > s3export.MaxManifestBytes {
-		return nil, &backup.Error{Op: "GetObject", Kind: Kind, Ref: r, Code: backup.ErrInvalid, Err: errors.New("the manifest is larger than any manifest")}
+		return nil, written, &backup.Error{Op: "GetObject", Kind: Kind, Ref: r, Code: backup.ErrInvalid, Err: errors.New("the manifest is larger than any manifest")}
 	}
-	return b, nil
+	return b, aws.ToTime(out.LastModified), nil
 }
 
 // guarded is for calls that change something. A conditional write that the SDK repeats does no harm, so its own retryer stays.

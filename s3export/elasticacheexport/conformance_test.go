@@ -11,6 +11,7 @@ import (
 	"github.com/snapwarden/snapwarden/backup/awssim"
 	"github.com/snapwarden/snapwarden/backup/backuptest"
 	"github.com/snapwarden/snapwarden/elasticache"
+	"github.com/snapwarden/snapwarden/policy"
 	"github.com/snapwarden/snapwarden/s3export"
 	"github.com/snapwarden/snapwarden/s3export/elasticacheexport"
 )
@@ -65,7 +66,7 @@ func conformance(what backup.Ref, shards int, lag time.Duration) func(t testing.
 			BadSpecs: map[backup.Action][]backup.Spec{backup.ActionExport: {{}, {Options: &good}, {Options: elasticacheexport.Options{}},
 				{Options: elasticacheexport.Options{Bucket: "my-*"}}, {Options: good, Name: "night/ly"}, {Options: good, Name: strings.Repeat("x", 1100)}}},
 			Count: func(id string) int {
-				n := len(objects("sw-" + strings.TrimPrefix(id, "op-")))
+				n := len(objects(policy.ElastiCacheExportPrefix + strings.TrimPrefix(id, "op-")))
 				if live {
 					inner, err := backup.NewOperation(elasticache.Kind, backup.ActionBackup, what, backup.Spec{Token: id})
 					b.ok(err)

@@ -22,9 +22,13 @@ type CopyOptions struct {
 	// Bucket is where the copy goes, in the destination's Region and account. Required. The files keep their keys.
 	Bucket string
 	// StorageClass is that of the copies; empty means STANDARD. ElastiCache can not seed from a class that must be restored first.
+	// The manifest is always STANDARD: it is small, and must be readable at any moment to tell what the files are.
 	StorageClass s3types.StorageClass
 	// PartSize is as in objectcopy.Options.
 	PartSize int64
+	// SkipCheck leaves out reading the files of the copy back. That the copy is the source is then S3's word alone, and that the source is
+	// what its manifest describes is known of its size and its age only; the finding elasticacheexport.copy-not-read says so.
+	SkipCheck bool
 }
 
 // OptionsFor makes CopyOptions usable as backup.Spec.Options.
@@ -34,6 +38,7 @@ func (CopyOptions) OptionsFor() (string, backup.Action) { return Kind, backup.Ac
 const (
 	stageCopyRead  = "read"  // the manifest is read
 	stageCopyFiles = "files" // the files are copied one after the other, and the manifest last
+	stageCopyCheck = "check" // a file that was copied is read back
 )
 
 // copyState is the State of a copy.
@@ -43,9 +48,20 @@ type copyState struct {
 	// Sum is the SHA-256 of the manifest, which must stay what it was; Files the number of files without it.
 	Sum   []byte `json:"s,omitempty"`
 	Files int    `json:"f,omitempty"`
-	// At is the file that is being copied, and Inner its copy.
+	// At is the file that is being copied, and Inner its copy, until it is there and is read back.
 	At    int               `json:"a,omitempty"`
 	Inner *backup.Operation `json:"in,omitempty"`
+	reading
+}
+
+// archived tells that what is copied can not be read before it is restored.
+func (o CopyOptions) archived() bool {
+	return o.StorageClass == s3types.StorageClassGlacier || o.StorageClass == s3types.StorageClassDeepArchive
+}
+
+// files names the files of the copy.
+func (st copyState) files(name string) backup.Ref {
+	return backup.Ref{Type: TypeFiles, Account: st.To.Account, Region: st.To.Region, ID: st.Opt.Bucket + "/" + name + "-"}
 }
 
 // dest is the copy's point.
@@ -55,10 +71,18 @@ func (st copyState) dest(key string) backup.Ref {
 
 // StartCopy makes the Operation that copies a finished export to a bucket of another Region or account, file by file on the side of S3, and the
 // manifest last: a copy without it is no backup. point is what Points of the export lists. Spec.Options must be CopyOptions with a bucket. Files
-// are encrypted under to.KMSKeyID, or else as the destination bucket does by itself; ElastiCache seeds best from SSE-S3. Every file's checksum
-// is compared where S3 keeps one of the whole, which it does for files that ElastiCache wrote; its size is held against the manifest.
+// are encrypted under to.KMSKeyID, or else as the destination bucket does by itself; ElastiCache seeds best from SSE-S3.
 //
-// The destination account's credentials copy, and must be allowed to read the source. A Strategy of NewFromConfig serves one Region only.
+// A source file that is not as long as the manifest says, or was written after the manifest, ends the work in ErrConflict. Of every file S3
+// compares the checksum that it keeps of the whole, which it does for files that ElastiCache wrote. Then the copy is read back, in as many Steps
+// as that takes, and its bytes are held against the SHA-256 of the manifest: only that shows that it is the file which was checked
+// when it was exported. All bytes pass through the program for that, and out of the destination's Region if it runs elsewhere; CopyOptions.SkipCheck
+// leaves it out. Copies in GLACIER and DEEP_ARCHIVE can not be read, and are not. The finding elasticacheexport.copy-not-read tells of both.
+//
+// What was copied is listed in Made from the moment at which the first file is known to be this copy's: each file carries the Operation of its copy
+// in its metadata (package objectcopy), and where one is in the way that does not, the work ends in ErrConflict and the failure names it.
+//
+// The destination account's credentials copy and read, and must be allowed to read the source. A Strategy of NewFromConfig serves one Region only.
 func (s *Strategy) StartCopy(ctx context.Context, point backup.Ref, to backup.Destination, spec backup.Spec) (backup.Operation, error) {
 	op, err := backup.NewOperation(Kind, backup.ActionCopy, point, spec)
 	if err != nil {
@@ -82,7 +106,7 @@ func (s *Strategy) StartCopy(ctx context.Context, point backup.Ref, to backup.De
 	}
 	st := copyState{To: to, Opt: o}
 	// What a copy of one file refuses, the copy of all would.
-	if _, err := s.one(ctx, op, st, bucket, key); err != nil {
+	if _, err := s.one(ctx, op, st, bucket, key, o.StorageClass); err != nil {
 		return backup.Operation{}, err
 	}
 	if s.own != nil {
@@ -97,10 +121,10 @@ func (s *Strategy) StartCopy(ctx context.Context, point backup.Ref, to backup.De
 }
 
 // one starts the copy of one object.
-func (s *Strategy) one(ctx context.Context, op backup.Operation, st copyState, bucket, key string) (backup.Operation, error) {
+func (s *Strategy) one(ctx context.Context, op backup.Operation, st copyState, bucket, key string, class s3types.StorageClass) (backup.Operation, error) {
 	// The token is this Operation's own, so that no other copy shares the object.
 	return s.copies.StartCopy(ctx, objectcopy.Object(op.Ref.Account, op.Ref.Region, bucket, key), st.To, backup.Spec{
-		Token: op.ID, Owner: op.Owner, Options: objectcopy.Options{Bucket: st.Opt.Bucket, StorageClass: st.Opt.StorageClass, PartSize: st.Opt.PartSize},
+		Token: op.ID, Owner: op.Owner, Options: objectcopy.Options{Bucket: st.Opt.Bucket, StorageClass: class, PartSize: st.Opt.PartSize},
 	})
 }
 
@@ -114,57 +138,35 @@ func (s *Strategy) stepCopy(ctx context.Context, op backup.Operation) (backup.Op
 		return s.readSource(ctx, op, st)
 	case stageCopyFiles:
 		return s.copyFiles(ctx, op, st)
+	case stageCopyCheck:
+		return s.checkCopy(ctx, op, st)
 	case stageStop:
-		op.Fail(failure(op, "copy", backup.ErrCanceled, "", "canceled before anything was copied"))
+		op.Fail(failure(op, "copy", backup.ErrCanceled, "", "canceled when %d of %d files and the manifest were copied", st.At, st.Files))
 		return op, nil
 	}
 	return op, failure(op, "copy", backup.ErrInvalid, "the operation was changed, or a newer release wrote it", "unknown stage %q", op.Stage)
 }
 
-// source reads the manifest of the export that is copied, with the credentials that copy.
-func (s *Strategy) source(ctx context.Context, op backup.Operation, st copyState) (m s3export.Manifest, sum []byte, err error) {
-	bucket, key, _ := strings.Cut(op.Ref.ID, "/")
-	if s.own != nil {
-		if err := s.own.Check(ctx, op.Ref); err != nil {
-			return m, nil, err
-		}
-	}
-	at := op.Ref
-	at.Account = st.To.Account
-	c, err := s.clients(ctx, at)
-	if err != nil {
-		return m, nil, err
-	}
-	body, err := s.load(ctx, c, op.Ref, bucket, key)
-	if err != nil {
-		return m, nil, err
-	}
-	if m, err = s3export.ParseManifest(body); err != nil {
-		return m, nil, err
-	}
-	if key != s3export.ManifestKey(m.Name) {
-		return m, nil, invalid(op.Ref, "copy the export by its own manifest", "the manifest %s is that of the export %s", key, m.Name)
-	}
-	digest := sha256.Sum256(body)
-	return m, digest[:], nil
-}
-
 func (s *Strategy) readSource(ctx context.Context, op backup.Operation, st copyState) (backup.Operation, error) {
-	m, sum, err := s.source(ctx, op, st)
+	src, err := s.source(ctx, op, st)
 	if err != nil {
 		return s.stop(op, err)
 	}
-	st.Sum, st.Files = sum, len(m.Shards)
-	return s.nextFile(ctx, op, st, m)
+	st.Sum, st.Files = src.sum, len(src.m.Shards)
+	return s.nextFile(ctx, op, st, src)
 }
 
 // nextFile begins the copy of file st.At, the manifest being the last.
-func (s *Strategy) nextFile(ctx context.Context, op backup.Operation, st copyState, m s3export.Manifest) (backup.Operation, error) {
+func (s *Strategy) nextFile(ctx context.Context, op backup.Operation, st copyState, src source) (backup.Operation, error) {
 	bucket, key, _ := strings.Cut(op.Ref.ID, "/")
+	class := s3types.StorageClassStandard
 	if st.At < st.Files {
-		key = m.Shards[st.At].Key
+		if err := s.unchanged(ctx, op, st, src); err != nil {
+			return s.stop(op, err)
+		}
+		key, class = src.m.Shards[st.At].Key, st.Opt.StorageClass
 	}
-	inner, err := s.one(ctx, op, st, bucket, key)
+	inner, err := s.one(ctx, op, st, bucket, key, class)
 	if err != nil {
 		op.Fail(err)
 		return op, nil
@@ -173,7 +175,6 @@ func (s *Strategy) nextFile(ctx context.Context, op backup.Operation, st copySta
 	st.Inner = &inner
 	nested.Arm(&op, inner)
 	op.Percent = 100 * st.At / (st.Files + 1)
-	op.Made = backup.Refs{{Type: TypeFiles, Account: st.To.Account, Region: st.To.Region, ID: st.Opt.Bucket + "/" + m.Name + "-"}}
 	return op, op.SetState(st)
 }
 
@@ -185,7 +186,7 @@ func (s *Strategy) copyFiles(ctx context.Context, op backup.Operation, st copySt
 	if err := nested.Step(ctx, s.copies, &op, st.Inner); err != nil {
 		return op, err
 	}
-	// An upload that is not finished is listed beside the files, and for as long as there is one.
+	// What the copy of a file has made is listed beside the files, and for as long as it lists it itself.
 	op.Made = slices.DeleteFunc(slices.Clone(op.Made), func(r backup.Ref) bool { return slices.Contains(was, r) })
 	for _, r := range st.Inner.Made {
 		op.AddMade(r)
@@ -193,115 +194,80 @@ func (s *Strategy) copyFiles(ctx context.Context, op backup.Operation, st copySt
 	if !st.Inner.Done() {
 		return op, op.SetState(st)
 	}
-	if err := st.Inner.Err(); err != nil {
+	// Its point is the object, which it has found to be its own, also where it was stopped in vain.
+	ours := len(st.Inner.Points) > 0
+	if ours && st.At < st.Files {
+		_, key, _ := strings.Cut(op.Ref.ID, "/")
+		op.AddMade(st.files(strings.TrimSuffix(key, s3export.ManifestKey(""))))
+	}
+	if err := st.Inner.Err(); err != nil && (!ours || st.At < st.Files) {
 		op.Fail(err)
 		return op, op.SetState(st)
 	}
-	m, sum, err := s.source(ctx, op, st)
+	src, err := s.source(ctx, op, st)
 	if err != nil {
 		return s.later(before, op, st, err)
 	}
-	if !bytes.Equal(sum, st.Sum) || st.Files != len(m.Shards) {
-		op.Fail(failure(op, "copy", backup.ErrConflict, "find out who writes to the bucket of the export", "the manifest was changed while its files were being copied"))
+	if err := st.same(op, src); err != nil {
+		op.Fail(err)
 		return op, op.SetState(st)
 	}
-	to := st.dest(s3export.ManifestKey(m.Name))
+	if st.At < st.Files {
+		return s.copied(ctx, before, op, st, src)
+	}
+	to := st.dest(s3export.ManifestKey(src.m.Name))
 	c, err := s.clients(ctx, to)
 	if err != nil {
 		return s.later(before, op, st, err)
 	}
-	if st.At < st.Files {
-		return s.copied(ctx, c, before, op, st, m)
-	}
-	body, err := s.load(ctx, c, to, st.Opt.Bucket, s3export.ManifestKey(m.Name))
+	body, _, err := s.load(ctx, c, to, st.Opt.Bucket, s3export.ManifestKey(src.m.Name))
 	if err != nil {
-		return s.later(before, op, st, err)
+		return s.later(before, op, st, elsewhere(to, err))
 	}
 	if digest := sha256.Sum256(body); !bytes.Equal(digest[:], st.Sum) {
-		op.Fail(failure(op, "copy", backup.ErrConflict, "find out who writes to the bucket of the export", "the manifest was changed before it was copied"))
+		op.Fail(failure(op, "copy", backup.ErrConflict, hintWriter, "the manifest was changed before it was copied"))
 		return op, op.SetState(st)
 	}
-	op.Made = nil
+	op.Made = slices.DeleteFunc(op.Made, func(r backup.Ref) bool { return r.Type != objectcopy.TypeUpload })
 	op.AddPoint(to)
 	op.Succeed()
 	return op, nil
 }
 
-// copied holds a copied file against the manifest and goes on to the next.
-func (s *Strategy) copied(ctx context.Context, c Clients, before, op backup.Operation, st copyState, m s3export.Manifest) (backup.Operation, error) {
-	want := m.Shards[st.At]
-	out, err := c.S3.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: &st.Opt.Bucket, Key: &want.Key, ExpectedBucketOwner: &st.To.Account})
-	if err != nil {
-		return s.later(before, op, st, s3Table.Wrap(Kind, "HeadObject", st.dest(want.Key), err))
+// copied looks at a file that was copied, and has it read back, or goes on to the next.
+func (s *Strategy) copied(ctx context.Context, before, op backup.Operation, st copyState, src source) (backup.Operation, error) {
+	want := src.m.Shards[st.At]
+	// What was copied is what the manifest describes only if it was still there when it had been copied.
+	if err := s.unchanged(ctx, op, st, src); err != nil {
+		return s.later(before, op, st, err)
 	}
-	if got := aws.ToInt64(out.ContentLength); got != want.Size {
-		op.Fail(failure(op, "copy", backup.ErrConflict, "check the export with Open: it is not what its manifest describes", "the file %s has %d bytes, and the manifest says %d", want.Key, got, want.Size))
-		return op, op.SetState(st)
-	}
-	st.At++
-	return s.nextFile(ctx, op, st, m)
-}
-
-// later ends the Operation where looking again can not help. Otherwise it stays as it was before the Step: the last Step of a file's copy only
-// looks, and can be taken again.
-func (s *Strategy) later(before, op backup.Operation, st copyState, err error) (backup.Operation, error) {
-	next, err := s.stop(op, err)
-	if err != nil {
-		return before, err
-	}
-	return next, next.SetState(st)
-}
-
-// cancelCopy hands the wish on to the copy of the file that is under way.
-func (s *Strategy) cancelCopy(ctx context.Context, op backup.Operation) (backup.Operation, error) {
-	var st copyState
-	if err := op.GetState(&st); err != nil {
-		return op, err
-	}
-	if op.Done() {
-		return op, failure(op, "cancel", backup.ErrUnsupported, "delete what it made, if it is not wanted", "a copy in phase %s can not be stopped", op.Phase)
-	}
-	if st.Inner == nil {
-		op.Canceling = true
-		op.To(stageStop, "")
-		return op, nil
-	}
-	inner := *st.Inner
-	inner.Attempt, inner.Intended = op.Attempt, op.Intended
-	inner, err := s.copies.Cancel(ctx, inner)
-	if err != nil {
-		return op, err
-	}
-	op.Canceling, st.Inner = true, &inner
-	nested.Arm(&op, inner)
-	return op, op.SetState(st)
-}
-
-// preflightCopy reads the manifest and looks at the destination.
-func (s *Strategy) preflightCopy(ctx context.Context, op backup.Operation) (found []backup.Finding, err error) {
-	var st copyState
-	if err := op.GetState(&st); err != nil {
-		return nil, err
-	}
-	m, _, err := s.source(ctx, op, st)
-	switch backup.CodeOf(err) {
-	case "":
-	case backup.ErrNotFound, backup.ErrInvalid, backup.ErrDenied, backup.ErrUnsupported:
-		found = append(found, backup.Finding{ID: "elasticacheexport.no-manifest", Severity: backup.SeverityError, Ref: op.Ref, Message: err.Error(), Remedy: "copy a finished export, with credentials that may read it"})
-	default:
-		return nil, err
-	}
-	to := st.dest(s3export.ManifestKey(m.Name))
+	to := st.dest(want.Key)
 	c, err := s.clients(ctx, to)
 	if err != nil {
-		return nil, err
+		return s.later(before, op, st, err)
 	}
-	if _, err := c.S3.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: &st.Opt.Bucket, ExpectedBucketOwner: &st.To.Account}); err != nil {
-		f := unusable(to, st.Opt.Bucket, err)
-		if f == nil {
-			return nil, s3Table.Wrap(Kind, "HeadBucket", to, err)
+	out, err := c.S3.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: &st.Opt.Bucket, Key: &want.Key, ExpectedBucketOwner: &st.To.Account})
+	if err != nil {
+		return s.later(before, op, st, elsewhere(to, s3Table.Wrap(Kind, "HeadObject", to, err)))
+	}
+	if got := aws.ToInt64(out.ContentLength); got != want.Size {
+		op.Fail(failure(op, "copy", backup.ErrConflict, hintNotIt, "the copy of %s has %d bytes, and the manifest says %d", want.Key, got, want.Size))
+		return op, op.SetState(st)
+	}
+	if st.Opt.SkipCheck || st.Opt.archived() {
+		why, remedy := "CopyOptions.SkipCheck is set", "read the copy with Open before relying on it"
+		if st.Opt.archived() {
+			why, remedy = "what is "+string(st.Opt.StorageClass)+" can not be read", "restore the copy and read it with Open before relying on it"
 		}
-		found = append(found, *f)
+		op.Find(st.notRead(src, why, remedy))
+		st.At++
+		next, err := s.nextFile(ctx, op, st, src)
+		if err != nil {
+			return before, err
+		}
+		return next, nil
 	}
-	return found, nil
+	st.Inner, st.reading = nil, reading{}
+	op.To(stageCopyCheck, "")
+	return op, op.SetState(st)
 }

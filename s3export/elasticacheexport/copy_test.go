@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
@@ -109,9 +110,20 @@ func TestCopyRefusesWhatChanged(t *testing.T) {
 		before, during func(b *bed)
 		want           backup.Code
 	}{
-		"no manifest":         {before: func(b *bed) { put(b, "nightly.manifest.json", "{}") }, want: backup.ErrInvalid},
-		"a file is gone":      {before: func(b *bed) { b.remove("nightly-0002.rdb") }, want: backup.ErrNotFound},
-		"a file is shorter":   {before: func(b *bed) { put(b, "nightly-0002.rdb", "short") }, want: backup.ErrConflict},
+		"no manifest":       {before: func(b *bed) { put(b, "nightly.manifest.json", "{}") }, want: backup.ErrInvalid},
+		"a file is gone":    {before: func(b *bed) { b.remove("nightly-0002.rdb") }, want: backup.ErrNotFound},
+		"a file is shorter": {before: func(b *bed) { put(b, "nightly-0002.rdb", "short") }, want: backup.ErrConflict},
+		"a file is younger": {before: func(b *bed) {
+			data := b.store.Content(b.world, region, bucket, "nightly-0002.rdb")
+			time.Sleep(time.Hour)
+			put(b, "nightly-0002.rdb", string(data)) // be it the same
+		}, want: backup.ErrConflict},
+		"a file is replaced": {during: func(b *bed) {
+			data := b.store.Content(b.world, region, bucket, "nightly-0001.rdb")
+			time.Sleep(time.Hour)
+			put(b, "nightly-0001.rdb", string(data))
+		}, want: backup.ErrConflict},
+		"another manifest":    {during: (*bed).otherManifest, want: backup.ErrConflict},
 		"the manifest":        {during: func(b *bed) { put(b, "nightly.manifest.json", "{}") }, want: backup.ErrInvalid},
 		"the manifest is off": {during: func(b *bed) { b.remove("nightly.manifest.json") }, want: backup.ErrNotFound},
 	} {

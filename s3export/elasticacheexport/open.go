@@ -21,7 +21,7 @@ func (s *Strategy) Manifest(ctx context.Context, point backup.Ref) (s3export.Man
 	if err != nil {
 		return s3export.Manifest{}, err
 	}
-	b, err := s.load(ctx, c, point, bucket, key)
+	b, _, err := s.load(ctx, c, point, bucket, key)
 	if err != nil {
 		return s3export.Manifest{}, err
 	}

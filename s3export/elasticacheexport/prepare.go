@@ -5,14 +5,12 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/snapwarden/snapwarden/backup"
-	"github.com/snapwarden/snapwarden/internal/awscall"
 	"github.com/snapwarden/snapwarden/policy"
 )
 
@@ -60,8 +58,10 @@ const (
 // prepareState is the State of preparing.
 type prepareState struct {
 	Options PrepareOptions `json:"o"`
-	// Made: the bucket was created by this Operation. Looks counts those that found everything in place, Writes the writes.
+	// Made: the bucket was created by this Operation. There: S3 has said that it exists, so that it is not created any more. Looks counts those
+	// that found everything in place, Writes the writes.
 	Made   bool `json:"m,omitempty"`
+	There  bool `json:"t,omitempty"`
 	Looks  int  `json:"l,omitempty"`
 	Writes int  `json:"w,omitempty"`
 }
@@ -75,7 +75,11 @@ const (
 // bucket's policy or ACL is kept: statements are merged by their Sids, and S3 is read back until everything is in place at two looks. S3 has no
 // conditional write for either, so two who write at the same moment can lose one another's change; that is seen, and written again.
 //
-// A bucket that is created is listed in Made.
+// A bucket that is created is listed in Made. It is created once: if somebody deletes it meanwhile, the work ends in ErrNotFound. A bucket has
+// nothing that tells whose Operation made it. So one that is there after an answer was lost is made ready like any other of the account's, and is neither
+// listed in Made nor hardened; the finding elasticacheexport.bucket-unclear says so. In us-east-1 S3 lets an owner create a bucket that is there
+// already, and resets its ACL: the bucket is looked for just before the call, and only one that somebody of the same account makes in that very moment
+// is taken for this Operation's own. Source: S3 API, CreateBucket, error BucketAlreadyOwnedByYou.
 func (s *Strategy) StartPrepare(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := backup.NewOperation(Kind, ActionPrepare, r, spec)
 	if err != nil {
@@ -176,13 +180,14 @@ func (s *Strategy) stepPrepare(ctx context.Context, c Clients, op backup.Operati
 	if err != nil {
 		return s.stop(op, err)
 	}
-	if op.Stage == stageBucket && b.wrong != nil && b.wrong.ID == "elasticacheexport.bucket-missing" && st.Options.Create {
+	switch missing := b.wrong != nil && b.wrong.ID == of("bucket-missing"); {
+	case missing && st.exists():
+		return s.unseen(op)
+	case missing && op.Stage == stageBucket && st.Options.Create:
 		op.To(stageCreate, "CreateBucket")
 		return op, nil
-	}
-	if st.Made && b.wrong != nil && b.wrong.ID == "elasticacheexport.bucket-missing" && time.Since(op.Since) < s.opts.Settle {
-		s.poll(&op) // it was created, and is not seen yet
-		return op, nil
+	case b.wrong == nil:
+		st.There = true
 	}
 	todo, err := st.todo(op.Ref, b)
 	if err != nil {
@@ -220,6 +225,9 @@ func (s *Strategy) stepPrepare(ctx context.Context, c Clients, op backup.Operati
 	}
 	// Each of them is the same when it is repeated.
 	if err := todo.write(ctx, c.S3, op.Ref); err != nil {
+		if has(err, "NoSuchBucket") {
+			return s.unseen(op)
+		}
 		e := s3Table.Wrap(Kind, todo.call, op.Ref, err)
 		return s.stop(op, e)
 	}
@@ -331,40 +339,6 @@ func (w work) write(ctx context.Context, c *awss3.Client, r backup.Ref) error {
 		}
 	}
 	return nil
-}
-
-// createBucket creates the bucket. A repeated call finds it there, and ours.
-func (s *Strategy) createBucket(ctx context.Context, c Clients, op backup.Operation, st prepareState) (backup.Operation, error) {
-	if op.Intent() == backup.ReadOnly {
-		return op, nil
-	}
-	in := &awss3.CreateBucketInput{Bucket: &op.Ref.ID, ObjectOwnership: s3types.ObjectOwnershipBucketOwnerEnforced}
-	if op.Ref.Region != "us-east-1" {
-		in.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(op.Ref.Region)}
-	}
-	// The SDK must not repeat it by itself: a bucket that its second try finds would be taken for somebody else's.
-	_, err := c.S3.CreateBucket(ctx, in, guarded, func(o *awss3.Options) { o.Retryer = s.retryer })
-	if err != nil && !has(err, "BucketAlreadyOwnedByYou") {
-		v := s3Table.Classify(err)
-		e := v.Error(Kind, "CreateBucket", op.Ref, err)
-		switch {
-		case has(err, "BucketAlreadyExists"):
-			op.Fail(failure(op, "CreateBucket", backup.ErrConflict, "choose another name: the names of buckets are shared by all accounts", "the bucket belongs to somebody else"))
-			return op, nil
-		case v.Class == awscall.Permanent:
-			op.Fail(e)
-			return op, nil
-		case v.Class == awscall.NotApplied:
-			op.Unsent()
-		}
-		return op, e
-	}
-	if err == nil || op.Attempt > 1 { // found by the first attempt, it is somebody else's work in the same account
-		st.Made = true
-		op.AddMade(op.Ref)
-	}
-	op.To(stageBucket, "")
-	return op, op.SetState(st)
 }
 
 // preflightPrepare says how the bucket is now.

@@ -49,8 +49,9 @@ const Kind = "elasticacheexport"
 // TypeExport is the type of the Ref of a finished export. Its ID is the bucket, a slash, and the key of the manifest.
 const TypeExport = s3export.TypeElastiCache
 
-// TypeFiles is the type of the Ref of what an export has written so far. Its ID is the bucket, a slash, and what the keys begin with. It is
-// listed in Operation.Made from the moment at which files may appear, so that the files of an export that failed can be found.
+// TypeFiles is the type of the Ref of what an export, or the copy of one, has written so far. Its ID is the bucket, a slash, and what the keys begin
+// with. It is listed in Operation.Made from the moment at which files may appear, and of a copy from the one at which its first file is known to
+// be its own, so that the files of one that failed can be found. Look at them before deleting: others may have keys that begin alike.
 const TypeFiles = "s3/elasticache-export-files"
 
 // MaxShards is the largest number of shards that one export can have: the nodes that AWS allows a cluster by default. With many shards a very long
@@ -172,8 +173,8 @@ func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
 // listed in Points beside the export. Spec.Options must be Options with a bucket. Spec.Tags go to the snapshot that is made, and must be
 // empty where none is: ElastiCache writes the files and gives them none.
 //
-// The files are called Spec.Name, in lower case, or else "sw-" and a hash of the Operation's ID, followed by a hyphen, the shard and ".rdb". A
-// name of the caller's own has a price: if the answer to the call is lost, nothing tells whether the files of that name are of this export or
+// The files are called Spec.Name, in lower case, or else policy.ElastiCacheExportPrefix and a hash of the Operation's ID, followed by a hyphen,
+// the shard and ".rdb". A name of the caller's own has a price: if the answer to the call is lost, nothing tells whether the files of that name are of this export or
 // of another that chose the name at the same time, and the work ends in ErrConflict.
 func (s *Strategy) Start(ctx context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := backup.NewOperation(Kind, backup.ActionExport, r, spec)
@@ -203,7 +204,7 @@ func (s *Strategy) Start(ctx context.Context, r backup.Ref, spec backup.Spec) (b
 	name := policy.CanonicalName(spec.Name)
 	own := name == ""
 	if own {
-		name = "sw-" + strings.TrimPrefix(op.ID, "op-")
+		name = policy.ElastiCacheExportPrefix + strings.TrimPrefix(op.ID, "op-")
 	}
 	if err := policy.ValidateExportName(name); err != nil {
 		return backup.Operation{}, invalid(r, "choose a shorter or plainer Spec.Name, or leave it empty", "%w", err)
@@ -330,13 +331,9 @@ type state struct {
 	// Seen is a digest of the files at the last look.
 	Seen string `json:"se,omitempty"`
 
-	// At is the shard that is being read, Offset how far, ETag of which object, and Sums the state of its check.
-	At     int    `json:"at,omitempty"`
-	Offset int64  `json:"of,omitempty"`
-	ETag   string `json:"et,omitempty"`
-	Sums   []byte `json:"su,omitempty"`
-	// Defect tells what a first whole read of the file found wrong.
-	Defect string `json:"d,omitempty"`
+	// At is the shard that is being read.
+	At int `json:"at,omitempty"`
+	reading
 }
 
 // shard is one file. Size and the rest are there once it was read.

@@ -45,7 +45,7 @@ func (s *Strategy) ours(ctx context.Context, c Clients, op backup.Operation, st 
 	if !slices.ContainsFunc(files, func(f file) bool { return f.key == key }) {
 		return m, false, nil
 	}
-	body, err := s.load(ctx, c, op.Ref, st.Bucket, key)
+	body, _, err := s.load(ctx, c, op.Ref, st.Bucket, key)
 	switch backup.CodeOf(err) {
 	case "":
 	case backup.ErrNotFound, backup.ErrInvalid:

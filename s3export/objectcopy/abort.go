@@ -33,6 +33,9 @@ func (s *Strategy) end(op backup.Operation, st state, err error) (backup.Operati
 	if (op.Stage == stageCopy || op.Stage == stageComplete) && op.Attempt > 1 {
 		return s.seekFor(op, st, err)
 	}
+	if op.Stage == stageCreate {
+		st.lose(op, s.opts.Settle)
+	}
 	st.Why = failed(op, err)
 	return s.abandon(op, st)
 }
@@ -43,10 +46,10 @@ func failed(op backup.Operation, err error) *backup.Failure {
 	return op.Failure
 }
 
-// abandon ends the Operation as Why says, after the uploads that are or may be its own were aborted.
+// abandon ends the Operation as Why says, after its own upload was aborted.
 func (s *Strategy) abandon(op backup.Operation, st state) (backup.Operation, error) {
-	if st.Upload == "" && st.Doubts <= st.Found {
-		return s.finish(op, st)
+	if st.Upload == "" {
+		return s.unclear(op, st)
 	}
 	op.To(stageAbort, "AbortMultipartUpload")
 	return op, op.SetState(st)
@@ -71,73 +74,82 @@ func (s *Strategy) finish(op backup.Operation, st state) (backup.Operation, erro
 	return op, nil
 }
 
-// abort aborts the own upload, and those without parts that were perhaps begun and never learnt of. Both are calls by id, which harm nothing
-// when they are repeated.
+// abort aborts the own upload. It is a call by id, which harms nothing when it is repeated.
 func (s *Strategy) abort(ctx context.Context, c clients, op backup.Operation, st state) (backup.Operation, error) {
 	if op.Intent() == backup.ReadOnly {
 		return op, nil
 	}
-	lost, err := s.candidates(ctx, c, op, st)
-	if err != nil {
-		return s.leave(op, st, err)
-	}
-	if len(lost) > st.Doubts-st.Found {
-		lost = nil // some are somebody else's, and nothing tells which
-	}
-	bucket, key := st.place()
-	ids := lost
 	if st.Upload != "" {
-		ids = append([]string{st.Upload}, lost...)
+		bucket, key := st.place()
+		_, err := c.dest.AbortMultipartUpload(ctx, &awss3.AbortMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &st.Upload, ExpectedBucketOwner: &st.Account}, guarded)
+		if err != nil {
+			if v := classify("AbortMultipartUpload", err); v.AWSCode != codeNoUpload {
+				if v.Class != awscall.Ambiguous && v.Class != awscall.Permanent {
+					op.Unsent()
+				}
+				return s.leave(op, st, v.Error(Kind, "AbortMultipartUpload", op.Ref, err))
+			}
+		}
 	}
-	for _, id := range ids {
-		_, err := c.dest.AbortMultipartUpload(ctx, &awss3.AbortMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &id, ExpectedBucketOwner: &st.Account}, guarded)
-		if err == nil {
-			continue
-		}
-		v := classify("AbortMultipartUpload", err)
-		if v.AWSCode == codeNoUpload {
-			continue
-		}
-		if v.Class != awscall.Ambiguous && v.Class != awscall.Permanent {
-			op.Unsent()
-		}
-		return s.leave(op, st, v.Error(Kind, "AbortMultipartUpload", op.Ref, err))
-	}
-	st.Found = st.Doubts
 	op.To(stageGone, "")
 	return op, op.SetState(st)
 }
 
 // gone checks that the own upload is gone. A part that was being copied while its upload was aborted may have stayed, and is then aborted again.
-// Source: S3 API, AbortMultipartUpload.
+// Source: S3 API, AbortMultipartUpload. An upload that is gone without having been aborted became the object, which is looked for: after
+// this nothing can make it any more.
 func (s *Strategy) gone(ctx context.Context, c clients, op backup.Operation, st state) (backup.Operation, error) {
-	if st.Upload != "" {
-		bucket, key := st.place()
-		_, err := c.dest.ListParts(ctx, &awss3.ListPartsInput{Bucket: &bucket, Key: &key, UploadId: &st.Upload, MaxParts: aws.Int32(1), ExpectedBucketOwner: &st.Account})
-		if err == nil {
-			op.To(stageAbort, "AbortMultipartUpload")
-			op.PollIn(5 * time.Second)
-			return op, op.SetState(st)
-		}
-		if v := classify("ListParts", err); v.AWSCode != codeNoUpload {
-			return s.leave(op, st, v.Error(Kind, "ListParts", op.Ref, err))
-		}
-		op.Made = without(op.Made, st.upload())
-		st.Upload = ""
+	if st.Upload == "" {
+		return s.unclear(op, st)
 	}
-	return s.finish(op, st)
+	bucket, key := st.place()
+	_, err := c.dest.ListParts(ctx, &awss3.ListPartsInput{Bucket: &bucket, Key: &key, UploadId: &st.Upload, MaxParts: aws.Int32(1), ExpectedBucketOwner: &st.Account})
+	if err == nil {
+		op.To(stageAbort, "AbortMultipartUpload")
+		op.PollIn(5 * time.Second)
+		return op, op.SetState(st)
+	}
+	if v := classify("ListParts", err); v.AWSCode != codeNoUpload {
+		return s.leave(op, st, v.Error(Kind, "ListParts", op.Ref, err))
+	}
+	if st.Why != nil {
+		dst, err := s.headDest(ctx, c, op, st)
+		switch {
+		case err != nil && passing(err):
+			return op, err
+		case err == nil && dst != nil && ours(op, dst):
+			op.Made = without(op.Made, st.upload())
+			st.Upload, st.Anew = "", false
+			if !op.Canceling {
+				st.Why = nil
+			}
+			return s.found(op, st, dst)
+		case err == nil && dst != nil && st.Anew:
+			st.Why = failed(op, s.taken(op, st))
+			st.Anew = false
+		}
+	}
+	op.Made = without(op.Made, st.upload())
+	st.Upload = ""
+	if !st.Anew {
+		return s.unclear(op, st)
+	}
+	st.Why, st.Anew = nil, false
+	op.To(stageCreate, "CreateMultipartUpload")
+	op.PollIn(time.Duration(st.Conflicts) * 10 * time.Second) // somebody else is at work
+	return op, op.SetState(st)
 }
 
-// leave ends an Operation whose uploads can not be aborted, with a finding that names the right that is missing; the own upload stays listed in
+// leave ends an Operation whose upload can not be aborted, with a finding that names the right that is missing; the own upload stays listed in
 // Made. An error that passes is returned instead, and so is one of the fence: another process has the work then.
 func (s *Strategy) leave(op backup.Operation, st state, err error) (backup.Operation, error) {
 	var fenced *awscall.FenceError
 	if passing(err) || errors.As(err, &fenced) {
 		return op, err
 	}
-	op.Find(backup.Finding{ID: "objectcopy.upload-left", Severity: backup.SeverityError, Message: "an unfinished upload, whose parts cost money, could not be aborted: " + err.Error(),
+	st.find(&op, backup.Finding{ID: "objectcopy.upload-left", Severity: backup.SeverityError, Ref: st.upload(), Message: "an unfinished upload, whose parts cost money, could not be aborted: " + err.Error(),
 		Remedy: backup.HintOf(err)})
-	return s.finish(op, st)
+	return s.unclear(op, st)
 }
 
 func without(rs backup.Refs, r backup.Ref) backup.Refs {

@@ -20,6 +20,9 @@ func (s *Strategy) complete(ctx context.Context, c clients, op backup.Operation,
 	if op.Intent() == backup.ReadOnly {
 		return op, nil
 	}
+	if next, ended, err := s.late(op, st); ended {
+		return next, err
+	}
 	if op.Intent() != backup.Send {
 		dst, err := s.headDest(ctx, c, op, st)
 		if err != nil {
@@ -69,6 +72,8 @@ func (s *Strategy) complete(ctx context.Context, c clients, op backup.Operation,
 		return s.lostUpload(ctx, c, op, st, e)
 	case v.AWSCode == codePrecondition:
 		return s.refused(ctx, c, op, st, e)
+	case v.AWSCode == codeConflict:
+		return s.anew(op, st, e)
 	case v.AWSCode == codeInvalidPart:
 		op.To(stageParts, "UploadPartCopy") // which are there is asked again
 		op.PollIn(5 * time.Second)
@@ -81,6 +86,21 @@ func (s *Strategy) complete(ctx context.Context, c clients, op backup.Operation,
 		op.Unsent()
 	}
 	return op, e
+}
+
+// maxConflicts is how many uploads may end in a conflict; one more ends the copy.
+const maxConflicts = 3
+
+// anew has the upload aborted, and another one begun, because S3 asks for that after a conflict. Source: S3 API, CompleteMultipartUpload,
+// If-None-Match.
+func (s *Strategy) anew(op backup.Operation, st state, err error) (backup.Operation, error) {
+	if st.Conflicts++; st.Conflicts > maxConflicts {
+		return s.end(op, st, failure(op, "CompleteMultipartUpload", backup.ErrConflict, "find out who writes to the destination, and copy again with another token or to another key",
+			"%d uploads met somebody else who wrote the object at the same moment: %w", st.Conflicts, err))
+	}
+	st.Why, st.Anew = failed(op, err), true
+	op.To(stageAbort, "AbortMultipartUpload")
+	return op, op.SetState(st)
 }
 
 // seekFor moves on to looking for an object that was perhaps made. If it does not appear within the settle window, the Operation ends with err.
@@ -102,7 +122,11 @@ func (s *Strategy) seek(ctx context.Context, c clients, op backup.Operation, st 
 		}
 		return s.found(op, st, dst)
 	}
-	if left := s.opts.Settle - time.Since(op.Since); left > 0 {
+	left := s.opts.Settle - time.Since(op.Since)
+	if !op.Deadline.IsZero() {
+		left = min(left, time.Until(op.Deadline)-s.reserve(op)/2) // the upload must be aborted before the deadline
+	}
+	if left > 0 {
 		op.PollIn(min(15*time.Second, left))
 		return op, nil
 	}
@@ -132,7 +156,7 @@ func (s *Strategy) verify(ctx context.Context, c clients, op backup.Operation, s
 			"the new object is not as it should be: %s", strings.Join(bad, ", ")))
 	}
 	if !compared && (st.Sum != "" || st.MD5) {
-		op.Find(backup.Finding{ID: "objectcopy.checksum-not-comparable", Severity: backup.SeverityWarning,
+		st.find(&op, backup.Finding{ID: "objectcopy.checksum-not-comparable", Severity: backup.SeverityWarning, Ref: st.dest(),
 			Message: "the new object shows no checksum that could be compared with the source's, so that its size was compared and not its bytes",
 			Remedy:  "AWS shows one to a caller who may read the object and use its KMS key; other stores may keep none"})
 	}

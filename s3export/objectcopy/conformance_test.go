@@ -72,7 +72,7 @@ func conformance(size int64) func(t testing.TB) *backuptest.Subject {
 				mu.Lock()
 				defer mu.Unlock()
 				for _, u := range b.store.Uploads(b.world, there, to) {
-					if begun[u.Key] == id {
+					if begun[u.Key] == id && u.Parts > 0 { // one without parts is left where the answer to its begin was lost
 						n++
 					}
 				}

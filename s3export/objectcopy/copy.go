@@ -19,6 +19,9 @@ func (s *Strategy) copyObject(ctx context.Context, c clients, op backup.Operatio
 	if op.Intent() == backup.ReadOnly {
 		return op, nil
 	}
+	if next, ended, err := s.late(op, st); ended {
+		return next, err
+	}
 	if op.Intent() != backup.Send {
 		dst, err := s.headDest(ctx, c, op, st)
 		if err != nil {
@@ -31,9 +34,6 @@ func (s *Strategy) copyObject(ctx context.Context, c clients, op backup.Operatio
 	src, err := s.headSource(ctx, c, op, st)
 	if err != nil {
 		return s.stop(op, st, err)
-	}
-	if next, ended, err := s.late(op, st); ended {
-		return next, err
 	}
 	bucket, key := st.place()
 	from, fromKey, err := Split(op.Ref)

@@ -32,7 +32,7 @@ func TestCopy(t *testing.T) {
 		{"even parts", 256 * mib, 0, 0, 4},
 		{"small parts", 23*mib + 7, 5 * mib, 0, 5},
 		{"odd part size", 13 * mib, 5*mib + 1, 0, 3}, // of 6 MiB
-		{"large parts", 1 << 30, 5 << 30, 0, 1},
+		{"large parts", 1 << 30, objectcopy.MaxPartSize, 0, 2},
 		{"more than a page of parts", 6<<30 + 1, 5 * mib, 0, 1_229},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -24,6 +24,7 @@ const (
 	codeBadRequest   = "BadRequest"
 	codeBadDigest    = "BadDigest"
 	codeInvalidPart  = "InvalidPart"
+	codeConflict     = "ConditionalRequestConflict"
 )
 
 // table classifies the S3 codes of the calls in use: all that the SDK models, which a test holds against this table, and those that it does not.
@@ -49,9 +50,9 @@ var table = awscall.Table{
 	"AuthorizationHeaderMalformed":       rule(backup.ErrInvalid, awscall.Permanent, hintRegion),
 	"IllegalLocationConstraintException": rule(backup.ErrInvalid, awscall.Permanent, hintRegion),
 
-	codePrecondition:             rule(backup.ErrConflict, awscall.Permanent, "the source was replaced, or somebody wrote to the destination"),
-	"ConditionalRequestConflict": rule(backup.ErrUnavailable, awscall.NotApplied, "somebody else writes the object at this moment; it is looked at again"),
-	"OperationAborted":           rule(backup.ErrUnavailable, awscall.NotApplied, "another call for the same thing is under way; it is tried again"),
+	codePrecondition:   rule(backup.ErrConflict, awscall.Permanent, "the source was replaced, or somebody wrote to the destination"),
+	codeConflict:       rule(backup.ErrUnavailable, awscall.NotApplied, "somebody else writes the object at this moment; it is looked at again"),
+	"OperationAborted": rule(backup.ErrUnavailable, awscall.NotApplied, "another call for the same thing is under way; it is tried again"),
 
 	"InvalidObjectState":         rule(backup.ErrUnsupported, awscall.Permanent, hintArchived),
 	"ObjectNotInActiveTierError": rule(backup.ErrUnsupported, awscall.Permanent, hintArchived),
@@ -95,7 +96,7 @@ var rights = map[string]string{
 	"CreateMultipartUpload":   "the caller needs s3:PutObject on the destination (s3:PutObjectTagging with tags), and kms:GenerateDataKey and kms:Decrypt with its KMS key",
 	"CompleteMultipartUpload": "the caller needs s3:PutObject on the destination, and kms:Decrypt with its KMS key",
 	"ListParts":               "the caller needs s3:ListMultipartUploadParts on the destination's objects",
-	"ListMultipartUploads":    "the caller needs s3:ListBucketMultipartUploads on the destination bucket, to find an upload whose begin was lost",
+	"ListMultipartUploads":    "the caller needs s3:ListBucketMultipartUploads on the destination bucket, to tell of an upload whose begin was lost",
 	"AbortMultipartUpload":    "the caller needs s3:AbortMultipartUpload on the destination's objects",
 	"RestoreObject":           "the caller needs s3:RestoreObject on the source, which is archived",
 }

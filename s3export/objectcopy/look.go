@@ -73,7 +73,8 @@ func (s *Strategy) look(ctx context.Context, c clients, op backup.Operation, st 
 		return s.found(op, st, dst)
 	}
 	for _, f := range st.notes(src) {
-		op.Find(f)
+		f.Ref = op.Ref
+		st.find(&op, f)
 	}
 	switch archived(src) {
 	case frozen:
@@ -83,7 +84,7 @@ func (s *Strategy) look(ctx context.Context, c clients, op backup.Operation, st 
 		op.PollIn(s.thawPoll(op, st))
 		return op, op.SetState(st)
 	}
-	return s.ready(ctx, c, op, st)
+	return s.ready(op, st)
 }
 
 // notes tells what of the source will not be compared, or does not go with the copy.
@@ -104,24 +105,15 @@ func (st state) notes(src *awss3.HeadObjectOutput) (found []backup.Finding) {
 	return found
 }
 
-// ready moves on to the copying. For a large object it notes what uploads there are, so that one of our own can be told from them if the answer
-// to its begin is lost.
-func (s *Strategy) ready(ctx context.Context, c clients, op backup.Operation, st state) (backup.Operation, error) {
+// ready moves on to the copying.
+func (s *Strategy) ready(op backup.Operation, st state) (backup.Operation, error) {
 	if st.single() {
 		op.To(stageCopy, "CopyObject")
 		return op, op.SetState(st)
 	}
-	all, err := s.uploads(ctx, c, op, st)
-	if err != nil {
-		return s.stop(op, st, err)
-	}
-	for _, u := range all {
-		if at := aws.ToTime(u.Initiated); at.After(st.Newest) {
-			st.Newest = at.UTC()
-		}
-	}
 	st.Part = PartSize(st.Size, st.Part)
 	op.To(stageCreate, "CreateMultipartUpload")
+	st.Begin = op.Since
 	return op, op.SetState(st)
 }
 
@@ -252,18 +244,28 @@ func optional(s string) *string {
 	return &s
 }
 
-// reserve is how long before the deadline a copy that is not done is given up, so that its upload can be aborted: afterwards nothing may be sent.
-// It is more than a Step, and the waiting after Steps that failed.
-func reserve(op backup.Operation) time.Duration {
-	return min(3*time.Minute, op.Deadline.Sub(op.Started)/2)
+// reserve is how long before the deadline a copy that is not done is given up: afterwards nothing may be sent, and until then an object that was
+// perhaps made is looked for, and the upload aborted. Beside the looking it has room for a Step, the abort, and the waiting after Steps that
+// failed.
+func (s *Strategy) reserve(op backup.Operation) time.Duration {
+	return min(s.opts.Settle+3*time.Minute, op.Deadline.Sub(op.Started)/2)
 }
 
-// late ends a copy that will not be done by its deadline.
+// late ends a copy that will not be done by its deadline. It is asked before any call that may fail.
 func (s *Strategy) late(op backup.Operation, st state) (next backup.Operation, ended bool, err error) {
-	if op.Deadline.IsZero() || time.Until(op.Deadline) > reserve(op) {
+	if op.Deadline.IsZero() || time.Until(op.Deadline) > s.reserve(op) {
 		return op, false, nil
 	}
-	next, err = s.end(op, st, failure(op, "copy", backup.ErrUnavailable, "start it again with another token and a longer Spec.Timeout",
-		"not finished by its deadline %s", op.Deadline.Format(time.RFC3339)))
+	hint, parts := "start it again with another token and a longer Spec.Timeout", ""
+	if op.Stage == stageParts {
+		hint += "; if single parts take nearly a minute, with a smaller Options.PartSize"
+		parts = fmt.Sprintf("; %d percent of it were copied, in parts of %d MiB", op.Percent, st.Part/mib)
+	}
+	err = failure(op, "copy", backup.ErrUnavailable, hint, "not finished by its deadline %s%s", op.Deadline.Format(time.RFC3339), parts)
+	if op.Unstored && (op.Stage == stageCopy || op.Stage == stageComplete) {
+		next, err = s.seekFor(op, st, err) // this attempt need not be the first
+	} else {
+		next, err = s.end(op, st, err)
+	}
 	return next, true, err
 }

@@ -11,6 +11,16 @@
 // Operation: which parts are there, S3 is asked. An upload that does not become an object is aborted, because its parts cost money and are
 // seen in no listing of objects.
 //
+// Only an upload whose id S3 gave in answer to this Operation's own call is filled, completed or aborted. If that answer is lost, another upload is
+// begun, and the first one stays, without parts, until a lifecycle rule (AbortIncompleteMultipartUpload) or somebody ends it: S3 lists of an
+// upload its key, its times, who began it, its storage class and its checksum, but no metadata and no tags, so that nothing proves which of two
+// copies to one key began it. It costs nothing. Before such a copy ends, which can take as long as Settings.Settle more, it names the
+// uploads without parts that may be its own, with the time at which each was begun, in findings objectcopy.uploads-unclear: the first three,
+// each as the finding's Ref unless the key is so long that the Operation has no room for it.
+//
+// S3 may refuse to put an upload together because somebody else writes the object at the same moment. That upload is then aborted and another one
+// begun, at most three times.
+//
 // The source is pinned by its ETag and, where the bucket has versions, by its version: if it is replaced meanwhile, the copy ends in ErrConflict.
 // The copy carries the Operation's ID in its metadata, which is the proof that it is this Operation's own. Metadata of the source, its
 // content type and the like go with the copy. Its tags, ACL, lock and retention do not: the copy has Spec.Tags as its tags, and what
@@ -33,7 +43,8 @@
 // objectcopy.uploads-unclear and objectcopy.upload-left.
 //
 // UNVERIFIED, because no public source states it: that S3 answers a look at an SSE-C object with status 400 (any 400 is taken for that), that a
-// list of uploads shows one as soon as it was begun, and that metadata which are not ASCII survive being read and written again.
+// list of uploads shows one within Settings.Settle after it was begun, and that metadata which are not ASCII survive being read and written
+// again.
 //
 // Source: S3 API, CopyObject, UploadPartCopy, CompleteMultipartUpload; S3 user guide, Copying objects, Checking object integrity, Conditional
 // requests.
@@ -69,7 +80,8 @@ type Settings struct {
 	// (MaxIdleConnsPerHost): with fewer than Concurrency, connections are made anew.
 	Concurrency int
 	// Settle is how long the result of a call that was perhaps sent is looked for; 0 means 2 minutes. A request can reach S3 until the
-	// minute of its Step is over.
+	// minute of its Step is over. A copy that is not done Settle and 3 minutes before its deadline, or half of its time if that is less, is
+	// given up, so that its upload can still be aborted.
 	Settle time.Duration
 }
 

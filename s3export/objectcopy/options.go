@@ -25,7 +25,7 @@ type Options struct {
 	// Version is the version of the source that is copied; empty means the current one.
 	Version string
 	// PartSize is the wanted size of parts in bytes, MinPartSize to MaxPartSize, rounded up to MiB; 0 means DefaultPartSize. Objects up to
-	// this size, and up to 512 MiB, are copied in one call.
+	// this size are copied in one call. A part that S3 does not copy within 55 seconds is never done.
 	PartSize int64
 	// StorageClass of the new object; empty means STANDARD. The classes are those that objects can be written to: STANDARD, STANDARD_IA,
 	// ONEZONE_IA, INTELLIGENT_TIERING, GLACIER_IR, GLACIER and DEEP_ARCHIVE.

@@ -3,6 +3,7 @@ package objectcopy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -56,14 +57,12 @@ func (s *Strategy) copyParts(ctx context.Context, c clients, op backup.Operation
 		return op, nil
 	}
 	began := time.Now()
+	if next, ended, err := s.late(op, st); ended {
+		return next, err
+	}
 	_, missing, err := s.listed(ctx, c, op, st)
 	if err != nil {
 		return s.lostUpload(ctx, c, op, st, err)
-	}
-	if len(missing) > 0 {
-		if next, ended, err := s.late(op, st); ended {
-			return next, err
-		}
 	}
 	total := parts(st.Size, st.Part)
 	done, err := s.sendParts(ctx, c.dest, op, st, missing, began)
@@ -86,6 +85,9 @@ func (s *Strategy) copyParts(ctx context.Context, c clients, op backup.Operation
 		return s.end(op, st, v.Error(Kind, "UploadPartCopy", op.Ref, err))
 	case err != nil && done == 0:
 		// A right that was there for other parts can come back; so can the service.
+		if errors.Is(err, context.DeadlineExceeded) {
+			v.Hint = fmt.Sprintf("no part of %d MiB was copied within a Step's %v: if that goes on, copy again with another token and a smaller Options.PartSize", st.Part/mib, stepTime)
+		}
 		return op, v.Error(Kind, "UploadPartCopy", op.Ref, err)
 	case err != nil:
 		op.PollIn(time.Second)

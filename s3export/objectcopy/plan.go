@@ -8,9 +8,13 @@ import (
 // Limits of a multipart upload. Source: S3 user guide, Multipart upload limits.
 const (
 	mib = 1 << 20
-	// MinPartSize and MaxPartSize limit the size of a part, but for the last one, which may be smaller.
+	// MinPartSize is the least size of a part, but for the last one, which may be smaller.
 	MinPartSize = 5 * mib
-	MaxPartSize = 5 << 30
+	// MaxPartSize is the largest part that can be asked for, and the largest that is used for objects of up to MaxParts such parts (5.3 TB). A
+	// part must be copied within a Step: at this size S3 may be as slow as 10 MB/s for each request, and usually moves 90. S3 itself
+	// takes parts of 5 GiB, and the largest of objects needs nearly that.
+	MaxPartSize = 512 * mib
+	maxS3Part   = 5 << 30
 	// MaxParts is how many parts an object can have.
 	MaxParts = 10_000
 	// DefaultPartSize is the part size that is wanted unless Options say otherwise.
@@ -22,12 +26,13 @@ const (
 )
 
 // PartSize gives the size of the parts, in bytes, in which an object of the given size is copied: the wanted one, or more if that would make more
-// than MaxParts parts, rounded up to whole MiB and within MinPartSize and MaxPartSize.
+// than MaxParts parts, rounded up to whole MiB. It is at least MinPartSize, and more than MaxPartSize only for an object that could not be copied
+// otherwise.
 func PartSize(size, wanted int64) int64 {
 	least := (size + MaxParts - 1) / MaxParts
-	part := max(wanted, least, MinPartSize)
+	part := max(min(wanted, MaxPartSize), least, MinPartSize)
 	part = (part + mib - 1) / mib * mib
-	return min(part, MaxPartSize)
+	return min(part, maxS3Part)
 }
 
 // parts is how many parts an object has.

@@ -14,7 +14,7 @@ func TestPartSize(t *testing.T) {
 	for _, c := range []struct{ size, wanted, want int64 }{
 		{0, 0, 5 * mib}, {1, DefaultPartSize, DefaultPartSize}, {20 << 30, 8 * mib, 8 * mib}, {20 << 30, 8*mib + 1, 9 * mib},
 		{625 << 30, DefaultPartSize, 64 * mib}, {625<<30 + 1, DefaultPartSize, 65 * mib}, {1 << 40, DefaultPartSize, 105 * mib},
-		{1 << 40, 1 << 30, 1 << 30}, {maxObject, DefaultPartSize, 4769 * mib}, {1, MaxPartSize, MaxPartSize}, {1, MaxPartSize + 1, MaxPartSize},
+		{1 << 40, 1 << 30, MaxPartSize}, {maxObject, DefaultPartSize, 4769 * mib}, {1, MaxPartSize, MaxPartSize}, {1, MaxPartSize + 1, MaxPartSize},
 	} {
 		got := PartSize(c.size, c.wanted)
 		if got != c.want || got%mib != 0 || parts(c.size, got) > MaxParts {

@@ -61,7 +61,7 @@ func (s *Strategy) thawable(op backup.Operation, st state, src *awss3.HeadObject
 	if st.Tier == s3types.TierExpedited && deep(src) {
 		return s.end(op, st, failure(op, "RestoreObject", backup.ErrInvalid, "set Options.RestoreTier to Standard or Bulk", "a Deep Archive has no expedited retrievals"))
 	}
-	if need := restoreTime(st.Tier, deep(src)); !op.Deadline.IsZero() && time.Until(op.Deadline) < need+reserve(op) {
+	if need := restoreTime(st.Tier, deep(src)); !op.Deadline.IsZero() && time.Until(op.Deadline) < need+s.reserve(op) {
 		return s.end(op, st, failure(op, "RestoreObject", backup.ErrInvalid, "start it again with another token and a longer Spec.Timeout, or a faster Options.RestoreTier",
 			"the source is archived and may take %v to be restored, and the deadline is %s", need, op.Deadline.Format(time.RFC3339)))
 	}
@@ -131,7 +131,7 @@ func (s *Strategy) thaw(ctx context.Context, c clients, op backup.Operation, st 
 		op.PollIn(s.thawPoll(op, st))
 		return op, nil
 	}
-	return s.ready(ctx, c, op, st)
+	return s.ready(op, st)
 }
 
 // thawPoll is the time to the next look at a source that is being restored: minutes of hours.

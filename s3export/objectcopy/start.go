@@ -116,8 +116,8 @@ func (st state) largest(op backup.Operation) int {
 		st.Version = x
 	}
 	st.Upload = strings.Repeat("x", maxUploadID)
-	st.Newest, st.Until = time.Now(), time.Now()
-	st.Doubts, st.Found = 99, 99
+	st.Begin, st.Until = time.Now(), time.Now()
+	st.Doubts, st.Conflicts, st.Anew = 9999, 99, true
 	op.AddMade(st.upload())
 	op.AddMade(st.dest())
 	if op.SetState(st) != nil {
@@ -127,8 +127,20 @@ func (st state) largest(op backup.Operation) int {
 	if err != nil {
 		return backup.MaxOperationBytes + 1
 	}
-	// The Failure stands in the state while the upload is aborted; three findings of 256 bytes of message and of remedy may come.
-	return len(b) + 2*1100 + 3*700 + 256
+	// The Failure stands in the state while the upload is aborted. One finding of each kind has room, of which two have 256 bytes of message
+	// and of remedy and the others much less.
+	return len(b) + 2*1100 + 3*findingBytes + 256
+}
+
+// findingBytes is the most that a finding takes without its Ref.
+const findingBytes = 700
+
+// find adds a finding, with its Ref if the Operation has room for that.
+func (st state) find(op *backup.Operation, f backup.Finding) {
+	if st.largest(*op)+findingBytes+len(f.Ref.String()) > backup.MaxOperationBytes {
+		f.Ref = backup.Ref{}
+	}
+	op.Find(f)
 }
 
 // maxUploadID is the longest id of an upload that is expected; those of S3 have about 130 bytes (UNVERIFIED: no limit is documented).

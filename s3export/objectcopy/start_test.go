@@ -57,7 +57,7 @@ func TestStartRefuses(t *testing.T) {
 			{"onto itself", good, backup.Spec{Options: objectcopy.Options{Bucket: from}}},
 			{"version", good, backup.Spec{Options: options(func(o *objectcopy.Options) { o.Version = "a b" })}},
 			{"small parts", good, backup.Spec{Options: options(func(o *objectcopy.Options) { o.PartSize = 5*mib - 1 })}},
-			{"large parts", good, backup.Spec{Options: options(func(o *objectcopy.Options) { o.PartSize = 5<<30 + 1 })}},
+			{"large parts", good, backup.Spec{Options: options(func(o *objectcopy.Options) { o.PartSize = objectcopy.MaxPartSize + 1 })}},
 			{"negative parts", good, backup.Spec{Options: options(func(o *objectcopy.Options) { o.PartSize = -1 })}},
 			{"class", good, backup.Spec{Options: options(func(o *objectcopy.Options) { o.StorageClass = s3types.StorageClassOutposts })}},
 			{"tier", good, backup.Spec{Options: options(func(o *objectcopy.Options) { o.RestoreTier = "Fast" })}},

@@ -16,13 +16,14 @@ const (
 	stageThaw     = "thaw"     // it is being brought back
 	stageCopy     = "copy"     // a small object may be copied
 	stageCreate   = "create"   // an upload may be begun
-	stageSettle   = "settle"   // one was perhaps begun; it is looked for
+	stageSettle   = "settle"   // one was perhaps begun: as earlier releases stored it, which looked for it
 	stageParts    = "parts"    // parts are being copied
 	stageComplete = "complete" // the parts may be put together
 	stageSeek     = "seek"     // the object was perhaps made; it is looked for
 	stageVerify   = "verify"   // the object is there and is checked
 	stageAbort    = "abort"    // uploads may be aborted
 	stageGone     = "gone"     // that they are gone is checked
+	stageStrays   = "strays"   // uploads that were perhaps begun and never learnt of are told of
 	stageStop     = "stop"     // there is nothing to be stopped
 )
 
@@ -52,13 +53,15 @@ type state struct {
 
 	// Upload is the id of the own upload. From then on Part is the size of its parts.
 	Upload string `json:"u,omitempty"`
-	// Newest is when the youngest upload of the key was begun, by S3's clock, before one of our own was.
-	Newest time.Time `json:"n,omitzero"`
-	// Doubts counts the calls that perhaps began an upload whose id was never learnt, and Found how many such uploads were found. Until is the
-	// end of the time in which one can have been begun.
+	// Begin is when the first own upload can have been begun.
+	Begin time.Time `json:"n,omitzero"`
+	// Doubts counts the calls that perhaps began an upload whose id was never learnt. Until is the end of the time in which one can show itself.
 	Doubts int       `json:"db,omitempty"`
-	Found  int       `json:"f,omitempty"`
 	Until  time.Time `json:"un,omitzero"`
+	// Conflicts counts the uploads that S3 would not put together because of a conflict. Anew: one of them is being aborted, to be begun
+	// anew; Why is then how the Operation ends if that can not be done.
+	Conflicts int  `json:"co,omitempty"`
+	Anew      bool `json:"an,omitempty"`
 
 	// Why is how the Operation ends once its uploads are gone; nil means well.
 	Why *backup.Failure `json:"w,omitempty"`

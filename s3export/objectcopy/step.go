@@ -49,7 +49,7 @@ func (s *Strategy) dispatch(ctx context.Context, c clients, op backup.Operation,
 	case stageCreate:
 		return s.create(ctx, c, op, st)
 	case stageSettle:
-		return s.settle(ctx, c, op, st)
+		return s.settled(op, st)
 	case stageParts:
 		return s.copyParts(ctx, c, op, st)
 	case stageComplete:
@@ -62,6 +62,8 @@ func (s *Strategy) dispatch(ctx context.Context, c clients, op backup.Operation,
 		return s.abort(ctx, c, op, st)
 	case stageGone:
 		return s.gone(ctx, c, op, st)
+	case stageStrays:
+		return s.strays(ctx, c, op, st)
 	case stageStop:
 		return s.finish(op, st)
 	}
@@ -74,7 +76,7 @@ func (s *Strategy) read(op backup.Operation) (st state, err error) {
 		return st, err
 	}
 	_, _, err = Split(st.dest())
-	if err == nil && (st.Part < MinPartSize || st.Part > MaxPartSize || st.Size < 0 || st.Upload != "" && parts(st.Size, st.Part) > MaxParts) {
+	if err == nil && (st.Part < MinPartSize || st.Part > maxS3Part || st.Size < 0 || st.Upload != "" && parts(st.Size, st.Part) > MaxParts) {
 		err = invalid(op.Ref, "", "parts of %d bytes of an object of %d", st.Part, st.Size)
 	}
 	if err != nil {
@@ -83,8 +85,8 @@ func (s *Strategy) read(op backup.Operation) (st state, err error) {
 	return st, nil
 }
 
-// Cancel has the coming Steps stop a copy: what was perhaps sent is looked for first, an unfinished upload is aborted, and the Operation ends in
-// PhaseCanceled. An object that was whole by then stays, and is listed in Points. A restore from an archive that was asked for goes on by itself, and its
+// Cancel has the coming Steps stop a copy: what was perhaps sent is looked for first, the own upload is aborted, and the Operation ends in
+// PhaseCanceled; an upload whose begin was not answered is named in a finding. Without a Store the call that Operation.Next names was perhaps sent. An object that was whole by then stays, and is listed in Points. A restore from an archive that was asked for goes on by itself, and its
 // copy expires. A finished Operation is refused with ErrUnsupported.
 func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operation, error) {
 	if err := op.Check(Kind); err != nil {
@@ -101,28 +103,25 @@ func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operat
 		return op, err
 	}
 	op.Canceling = true
-	st.Why = failed(op, failure(op, "cancel", backup.ErrCanceled, "", "canceled on request"))
-	perhaps := op.Next != "" && op.Attempt > 0
+	st.Why, st.Anew = failed(op, failure(op, "cancel", backup.ErrCanceled, "", "canceled on request")), false
+	// Without a Store, that no attempt is recorded does not prove that nothing was sent.
+	perhaps := op.Next != "" && (op.Attempt > 0 || op.Unstored)
 	switch op.Stage {
 	case stageCreate:
 		if perhaps {
-			st.Doubts += op.Attempt
-			op.Settle(stageSettle)
-			st.Until = op.Since.Add(s.opts.Settle)
-			return op, op.SetState(st)
+			st.doubt(max(op.Attempt, 1), s.opts.Settle)
 		}
 	case stageCopy, stageComplete:
 		if perhaps {
 			op.Settle(stageSeek)
 			return op, op.SetState(st)
 		}
-	case stageSettle, stageSeek, stageVerify, stageAbort, stageGone:
+	case stageSettle, stageSeek, stageVerify, stageAbort, stageGone, stageStrays:
 		return op, op.SetState(st)
 	}
-	if st.Upload != "" || st.Doubts > st.Found {
-		op.To(stageAbort, "AbortMultipartUpload")
-	} else {
-		op.To(stageStop, "")
+	if st.Upload != "" || st.Doubts > 0 {
+		return s.abandon(op, st)
 	}
+	op.To(stageStop, "")
 	return op, op.SetState(st)
 }

@@ -1,11 +1,8 @@
 package objectcopy
 
 import (
-	"cmp"
 	"context"
 	"net/url"
-	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -15,31 +12,18 @@ import (
 	"github.com/snapwarden/snapwarden/internal/awscall"
 )
 
-// create begins an upload.
+// create begins an upload. Begun again after an answer that was lost, it leaves one without parts behind, which costs nothing. That one is not looked
+// for and taken: S3 lists nothing of an upload that would prove whose it is.
 func (s *Strategy) create(ctx context.Context, c clients, op backup.Operation, st state) (backup.Operation, error) {
-	switch op.Intent() {
-	case backup.ReadOnly:
+	if op.Intent() == backup.ReadOnly {
 		return op, nil
-	case backup.Settle:
-		return s.doubt(op, st)
-	case backup.LookOnce:
-		// Without a Store nobody knows whether this is the first time. One upload that appeared since the look is taken for it.
-		once := st
-		once.Doubts, once.Until = 1, time.Now().UTC()
-		begun, err := s.candidates(ctx, c, op, once)
-		if err != nil {
-			return s.stop(op, st, err)
-		}
-		if len(begun) == 1 {
-			return s.upload(op, st, begun[0])
-		}
+	}
+	if next, ended, err := s.late(op, st); ended {
+		return next, err
 	}
 	src, err := s.headSource(ctx, c, op, st)
 	if err != nil {
 		return s.stop(op, st, err)
-	}
-	if next, ended, err := s.late(op, st); ended {
-		return next, err
 	}
 	bucket, key := st.place()
 	out, err := c.dest.CreateMultipartUpload(ctx, &awss3.CreateMultipartUploadInput{
@@ -54,7 +38,11 @@ func (s *Strategy) create(ctx context.Context, c clients, op backup.Operation, s
 		if id == "" || len(id) > maxUploadID {
 			return op, failure(op, "CreateMultipartUpload", backup.ErrUnavailable, "", "S3 gave an upload id of %d bytes", len(id))
 		}
-		return s.upload(op, st, id)
+		st.lose(op, s.opts.Settle)
+		st.Upload = id
+		op.To(stageParts, "UploadPartCopy")
+		op.AddMade(st.upload())
+		return op, op.SetState(st)
 	}
 	v := classify("CreateMultipartUpload", err)
 	e := v.Error(Kind, "CreateMultipartUpload", op.Ref, err)
@@ -62,58 +50,11 @@ func (s *Strategy) create(ctx context.Context, c clients, op backup.Operation, s
 	case awscall.Permanent:
 		return s.end(op, st, e)
 	case awscall.NotApplied, awscall.NotYet:
-		op.Unsent()
+		if op.Attempt == 1 { // earlier ones stay in doubt
+			op.Unsent()
+		}
 	}
 	return op, e
-}
-
-// upload moves on to the parts of an upload.
-func (s *Strategy) upload(op backup.Operation, st state, id string) (backup.Operation, error) {
-	st.Upload = id
-	op.To(stageParts, "UploadPartCopy")
-	op.AddMade(st.upload())
-	return op, op.SetState(st)
-}
-
-// doubt moves on to looking for an upload that was perhaps begun.
-func (s *Strategy) doubt(op backup.Operation, st state) (backup.Operation, error) {
-	st.Doubts += max(op.Attempt-1, 1)
-	op.Settle(stageSettle)
-	st.Until = op.Since.Add(s.opts.Settle)
-	return op, op.SetState(st)
-}
-
-// settle looks for an upload that was perhaps begun, until the window has passed.
-func (s *Strategy) settle(ctx context.Context, c clients, op backup.Operation, st state) (backup.Operation, error) {
-	begun, err := s.candidates(ctx, c, op, st)
-	if err != nil {
-		return s.stop(op, st, err)
-	}
-	if n := len(begun); n > 0 && n <= st.Doubts-st.Found {
-		st.Found++
-		if st.Why != nil { // canceled
-			st.Upload = begun[0]
-			op.AddMade(st.upload())
-			return s.abandon(op, st)
-		}
-		return s.upload(op, st, begun[0])
-	}
-	if time.Now().Before(st.Until) {
-		op.PollIn(min(15*time.Second, time.Until(st.Until)))
-		return op, nil
-	}
-	if len(begun) > 0 {
-		// More than we can have begun: some are somebody else's, and nothing tells which.
-		op.Find(backup.Finding{ID: "objectcopy.uploads-unclear", Severity: backup.SeverityWarning,
-			Message: "there are unfinished uploads for the copy's key that others began at the same time; one of them may be this Operation's and has no parts",
-			Remedy:  "a lifecycle rule with AbortIncompleteMultipartUpload removes what nobody finishes"})
-		st.Found = st.Doubts
-	}
-	if st.Why != nil {
-		return s.abandon(op, st)
-	}
-	op.To(stageCreate, "CreateMultipartUpload")
-	return op, op.SetState(st)
 }
 
 // uploads lists the unfinished uploads of the destination's key.
@@ -147,50 +88,3 @@ func (s *Strategy) uploads(ctx context.Context, c clients, op backup.Operation, 
 		in.KeyMarker, in.UploadIdMarker = plain(out.NextKeyMarker), out.NextUploadIdMarker
 	}
 }
-
-// maxUploads is how many uploads of one key are looked at.
-const maxUploads = 5000
-
-// candidates gives the uploads that may be ours and whose ids were never learnt, the oldest first. S3 lists nothing of an upload that could carry
-// the Operation's ID, so that they are known by what they are: of this key, begun after the look that found no own one, by S3's own clock,
-// and before the window was over, with the storage class and the checksum that were asked for, and without parts. Only while there are
-// no more of them than calls that were perhaps sent are they taken for ours. If one were somebody else's even so, nothing would come of it but an error:
-// its metadata are not ours, and S3 puts no parts together that do not give the source's checksum.
-func (s *Strategy) candidates(ctx context.Context, c clients, op backup.Operation, st state) (ids []string, err error) {
-	if st.Doubts <= st.Found {
-		return nil, nil
-	}
-	all, err := s.uploads(ctx, c, op, st)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.DeleteFunc(all, func(u s3types.MultipartUpload) bool {
-		at := aws.ToTime(u.Initiated)
-		return aws.ToString(u.UploadId) == st.Upload || aws.ToString(u.UploadId) == "" || !st.Newest.IsZero() && !at.After(st.Newest) || at.After(st.Until.Add(clockSkew)) ||
-			at.Before(op.Started.Add(-clockSkew)) || u.StorageClass != "" && u.StorageClass != st.Class || u.ChecksumAlgorithm != "" && u.ChecksumAlgorithm != st.Algo
-	})
-	slices.SortFunc(all, func(a, b s3types.MultipartUpload) int {
-		return cmp.Or(aws.ToTime(a.Initiated).Compare(aws.ToTime(b.Initiated)), cmp.Compare(*a.UploadId, *b.UploadId))
-	})
-	bucket, key := st.place()
-	for _, u := range all[:min(len(all), maxCandidates)] {
-		out, err := c.dest.ListParts(ctx, &awss3.ListPartsInput{Bucket: &bucket, Key: &key, UploadId: u.UploadId, MaxParts: aws.Int32(1), ExpectedBucketOwner: &st.Account})
-		if err != nil {
-			v := classify("ListParts", err)
-			if v.AWSCode == codeNoUpload {
-				continue
-			}
-			return nil, v.Error(Kind, "ListParts", op.Ref, err)
-		}
-		if len(out.Parts) == 0 {
-			ids = append(ids, *u.UploadId)
-		}
-	}
-	return ids, nil
-}
-
-// maxCandidates is how many uploads are asked for their parts.
-const maxCandidates = 20
-
-// clockSkew is how far the clocks of this machine and of S3 may be apart; with more, S3 would refuse the signatures.
-const clockSkew = 15 * time.Minute

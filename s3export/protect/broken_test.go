@@ -82,6 +82,55 @@ func TestRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// What is not finished by its deadline is partial too, and says what is held: whether S3 throttles the writing, or the reading of what is held.
+func TestDeadline(t *testing.T) {
+	for name, c := range map[string]struct {
+		spec   backup.Spec
+		faults []awssim.Fault
+		code   backup.Code
+		held   string // in the finding, if there is one
+		lacks  string
+	}{
+		"writing throttled": {backup.Spec{}, []awssim.Fault{{Operation: "PutObjectRetention", Skip: 2}}, backup.ErrPartial, "2 of 4", "2 of 4"},
+		"a short time":      {backup.Spec{Timeout: 10 * time.Minute}, []awssim.Fault{{Operation: "PutObjectRetention", Skip: 1}}, backup.ErrPartial, "1 of 4", "3 of 4"},
+		"nothing held":      {backup.Spec{}, []awssim.Fault{{Operation: "PutObjectRetention"}}, backup.ErrUnavailable, "", "4 of 4"},
+		"reading back":      {backup.Spec{}, []awssim.Fault{{Operation: "HeadObject", Skip: 5}}, backup.ErrUnavailable, "4 of 4", ""},
+		// 4 looks, then 4 before the writing; of the files in the report the first one is still read.
+		"reading throttled": {backup.Spec{}, []awssim.Fault{{Operation: "PutObjectRetention", Skip: 2}, {Operation: "GetObjectRetention", Skip: 9}}, backup.ErrUnavailable, "", "4 of 4"},
+	} {
+		bubble(t, func(b *bed) {
+			b.export(bucket, 3)
+			for _, f := range c.faults {
+				f.Times, f.Kind = -1, awssim.FaultThrottle
+				b.world.Inject(f)
+			}
+			c.spec.Token, c.spec.Options = "t", protect.LockOptions{Retention: year()}
+			op, err := b.s.Start(b.Context(), export, c.spec)
+			b.ok(err)
+			deadline := op.Deadline
+			op = b.run(op)
+			want := []string{"refused"}
+			for id, text := range map[string]string{"protected": c.held, "unprotected": c.lacks} {
+				if text == "" {
+					continue
+				}
+				want = append(want, id)
+				if m := find(t, op, id).Message; !strings.Contains(m, text) || !strings.Contains(m, ".rdb") {
+					t.Errorf("%s: %s", name, m)
+				}
+			}
+			slices.Sort(want[1:])
+			b.ended(op, c.code, want...)
+			if !strings.Contains(op.Failure.Hint, "Spec.Timeout") || !strings.Contains(op.Failure.Message, "deadline") {
+				t.Errorf("%s: %v", name, op.Err())
+			}
+			if late := time.Since(deadline); late > time.Minute {
+				t.Errorf("%s: ended %v after its deadline", name, late)
+			}
+		})
+	}
+}
+
 // A retention without its hold is not what was asked for.
 func TestHoldRefused(t *testing.T) {
 	bubble(t, func(b *bed) {
@@ -254,15 +303,73 @@ func TestEventHold(t *testing.T) {
 	}
 }
 
-// An Operation that ends by its deadline still says that the export is not protected as a whole.
-func TestDeadlineHalfWay(t *testing.T) {
-	bubble(t, func(b *bed) {
-		b.export(bucket, 3)
-		b.world.Inject(awssim.Fault{Operation: "PutObjectRetention", Kind: awssim.FaultServerError, Skip: 1, Times: -1})
-		op, err := b.s.Start(b.Context(), export, backup.Spec{Token: "t", Timeout: time.Hour, Options: protect.LockOptions{Retention: year()}})
-		b.ok(err)
-		b.ended(b.run(op), backup.ErrUnavailable, "under-way")
-	})
+// Where nothing is in the way, a slow one is told of in time as well, and a short time is enough for a quick one.
+func TestSlow(t *testing.T) {
+	for latency, code := range map[time.Duration]backup.Code{0: "", 20 * time.Second: backup.ErrUnavailable} {
+		bubble(t, func(b *bed) {
+			b.export(bucket, 5)
+			b.world.SetLatency(func(_, operation string) time.Duration {
+				if operation == "HeadObject" {
+					return latency
+				}
+				return 0
+			})
+			op, err := b.s.Start(b.Context(), export, backup.Spec{Token: "t", Timeout: 3 * time.Minute, Options: protect.LockOptions{Retention: year()}})
+			b.ok(err)
+			op = b.run(op)
+			if code == "" {
+				b.ended(op, "")
+				return
+			}
+			b.ended(op, code, "refused", "protected") // they are all held, and that they are still the newest is not known
+			if m := find(t, op, "protected").Message; !strings.Contains(m, "6 of 6") || !strings.Contains(op.Failure.Message, "not finished in time") {
+				t.Error(op.Err(), m)
+			}
+		})
+	}
+}
+
+// A machine that stands still over the deadline tells afterwards what it had held, sends nothing more, and ends even if it can not read that.
+func TestDeadlineMissed(t *testing.T) {
+	for name, c := range map[string]struct {
+		throttled string
+		want      []string
+	}{
+		"readable":              {"", []string{"refused", "protected", "unprotected"}},
+		"unreadable":            {"GetObject", []string{"under-way", "refused"}},
+		"unreadable as a whole": {"GetObjectRetention", []string{"refused", "unprotected"}},
+	} {
+		bubble(t, func(b *bed) {
+			b.export(bucket, 3)
+			b.world.Inject(awssim.Fault{Operation: "PutObjectRetention", Kind: awssim.FaultServerError, Skip: 1, Times: -1})
+			op, err := b.s.Start(b.Context(), export, backup.Spec{Token: "t", Timeout: time.Hour, Options: protect.LockOptions{Retention: year()}})
+			b.ok(err)
+			runner, err := backup.NewRunner([]backup.Strategy{b.s})
+			b.ok(err)
+			n := len(b.world.Calls())
+			for len(b.locked(n)) < 2 { // the second is refused
+				op, _ = runner.Step(b.Context(), op)
+			}
+			b.world.Heal()
+			if c.throttled != "" {
+				b.world.Inject(awssim.Fault{Operation: c.throttled, Kind: awssim.FaultThrottle, Times: -1})
+			}
+			time.Sleep(time.Until(op.Deadline) + time.Minute)
+			n = len(b.world.Calls())
+			op = b.run(op)
+			code := backup.ErrPartial
+			if c.throttled == "GetObjectRetention" {
+				code = backup.ErrUnavailable
+			}
+			b.ended(op, code, c.want...)
+			if sent := b.since(n); len(sent) > 0 {
+				t.Errorf("%s: %v", name, sent)
+			}
+			if late := time.Since(op.Deadline); late > 5*time.Minute {
+				t.Errorf("%s: ended %v after its deadline", name, late)
+			}
+		})
+	}
 }
 
 // If the manifest can not be read any more, it is not told what is protected, and the Operation ends all the same.

@@ -9,6 +9,7 @@
 //
 // An export is protected only as a whole. The manifest says which files there are; each is held in the version that it had when the manifest
 // was read, the manifest itself last, and all are read back. What ends short of that is ErrPartial and says which files are held and which are not.
+// So does what is not finished in time: the last five minutes before the deadline, or the last quarter of a shorter time, are for reading that.
 // Nothing is ever made weaker: no retention is shortened, none is bypassed, no legal hold is taken off, no lifecycle rule of others is changed or lost.
 // Compliance mode, which nobody can end, is set only where the caller says that it is irreversible.
 //

@@ -39,6 +39,9 @@ const (
 const (
 	// stepTime leaves a Step, which has a minute, time for the last of its calls.
 	stepTime = 40 * time.Second
+	// reportTime is how long before its deadline a lock that has begun is ended, so that what is protected can be read and told. It is longer than the
+	// Runner waits after an error, by the time of a Step.
+	reportTime = 5 * time.Minute
 	// maxRounds is how often files that are not held as they should be are locked again.
 	maxRounds = 3
 	// maxVersions is how many bytes the ids of all versions may have: some 200, of the 32 characters that S3's have.
@@ -85,7 +88,8 @@ func (st lockState) retention() policy.Retention {
 // manifest any more. In the end every version is read again, and must be held, and still be the newest.
 //
 // What is refused after something was held ends in ErrPartial, with findings that say which files are protected and which are not; Files tells
-// it at any time. To go on, start it again with another token: nothing is held twice.
+// it at any time. So does what is not finished in time: the last five minutes before the deadline, or the last quarter of a shorter time, are
+// for reading that. To go on, start it again with another token: nothing is held twice.
 //
 // The bucket must have Object Lock, and so versions; here it is not turned on. What can be known to be refused is ErrInvalid: a Ref of
 // another type, a retention that policy.Retention.Validate refuses, neither retention nor hold.
@@ -171,6 +175,9 @@ func (s *Strategy) stepLock(ctx context.Context, c *awss3.Client, op backup.Oper
 	default:
 		return op, unknown(op)
 	}
+	if op.Stage != stageReport && st.late(op) {
+		return broken(op, st, notInTime(op))
+	}
 	if op.Stage == stageLock && op.Intent() == backup.ReadOnly {
 		return op, nil
 	}
@@ -179,7 +186,7 @@ func (s *Strategy) stepLock(ctx context.Context, c *awss3.Client, op backup.Oper
 		err = t.pin(op.Ref, st.Versions)
 	}
 	switch {
-	case err != nil && op.Stage == stageReport && !passing(err):
+	case err != nil && op.Stage == stageReport && (!passing(err) || overdue(op)):
 		return unreadable(op, st, err)
 	case err != nil:
 		return broken(op, st, err)
@@ -189,6 +196,21 @@ func (s *Strategy) stepLock(ctx context.Context, c *awss3.Client, op backup.Oper
 		return s.verify(ctx, c, op, st, t)
 	}
 	return s.report(ctx, c, op, st, t)
+}
+
+// late reports whether so little is left of the Operation's time that it must be told now what is protected: of a short time a quarter, of a long one
+// reportTime.
+func (st lockState) late(op backup.Operation) bool {
+	if st.Rounds == 0 || op.Deadline.IsZero() {
+		return false
+	}
+	return time.Until(op.Deadline) < min(reportTime, op.Deadline.Sub(op.Started)/4)
+}
+
+// notInTime is the error of an Operation that is late.
+func notInTime(op backup.Operation) error {
+	return failure(op.Ref, op.Stage, backup.ErrUnavailable, "start it again with another token, and with a longer Spec.Timeout: nothing is held twice",
+		"not finished in time: the deadline is %s", op.Deadline.UTC().Format(time.RFC3339))
 }
 
 // readLock gives the state of an Operation that can be stepped.

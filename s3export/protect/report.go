@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -11,10 +12,13 @@ import (
 )
 
 // broken ends a lock that can not go on. If nothing was sent, that is all; otherwise it is read first what is protected. An error that passes is
-// given back.
+// given back, as long as there is time for waiting.
 func broken(op backup.Operation, st lockState, err error) (backup.Operation, error) {
 	if passing(err) {
-		return op, err
+		if !st.late(op) {
+			return op, err
+		}
+		err = notInTime(op)
 	}
 	if st.Rounds == 0 {
 		op.Find(backup.Finding{ID: findingID(err), Severity: backup.SeverityError, Ref: refOf(err, op.Ref), Message: message(err), Remedy: backup.HintOf(err)})
@@ -24,7 +28,7 @@ func broken(op backup.Operation, st lockState, err error) (backup.Operation, err
 	end := op
 	end.Fail(err)
 	st.Why, st.At, st.Lacks = end.Failure, 0, nil
-	op.To(stageReport, "")
+	op.Settle(stageReport) // the deadline waits for what is read now
 	op.Find(backup.Finding{ID: findingID(err), Severity: backup.SeverityError, Ref: refOf(err, op.Ref), Message: message(err), Remedy: backup.HintOf(err)})
 	return op, op.SetState(st)
 }
@@ -54,6 +58,11 @@ func unreadable(op backup.Operation, st lockState, err error) (backup.Operation,
 	return op, nil
 }
 
+// overdue reports whether there is no time left to wait for an answer.
+func overdue(op backup.Operation) bool {
+	return !op.Deadline.IsZero() && !time.Now().Before(op.Deadline)
+}
+
 // report reads what is protected after all, file by file, and ends the Operation with it.
 func (s *Strategy) report(ctx context.Context, c *awss3.Client, op backup.Operation, st lockState, t target) (backup.Operation, error) {
 	if st.Why == nil {
@@ -61,7 +70,7 @@ func (s *Strategy) report(ctx context.Context, c *awss3.Client, op backup.Operat
 	}
 	moved, err := st.walk(len(t.files), func(i int) error {
 		retention, legal, err := s.needs(ctx, c, st, t, i)
-		if passing(err) {
+		if passing(err) && !overdue(op) {
 			return err
 		}
 		if err != nil || retention || legal { // what can not be read counts as not protected

@@ -1,4 +1,4 @@
-// Package rdsexport exports snapshots of RDS DB instances to S3, whole or in part, as Parquet files.
+// Package rdsexport exports snapshots of RDS DB instances and Aurora DB clusters to S3, whole or in part, as Parquet files.
 //
 //	strategy := rdsexport.NewFromConfig(cfg)
 //	op, err := strategy.Start(ctx, rds.Snapshot("111122223333", "eu-west-1", "nightly"), backup.Spec{Token: token, Options: rdsexport.Options{
@@ -7,15 +7,15 @@
 //	op, err = runner.Run(ctx, op)
 //
 // What comes of it is for analysis, for an audit, or for other programs: RDS can not load it back into a database. It does not take the
-// place of the snapshot, which stays as it is. Snapshots of MySQL, MariaDB and PostgreSQL instances can be exported, automated ones too; those of
-// clusters are not covered by this package.
+// place of the snapshot, which stays as it is. Snapshots of MySQL, MariaDB and PostgreSQL instances and of Aurora clusters can be exported, automated
+// ones too; those of Multi-AZ DB clusters can not.
 //
 // # What it needs
 //
 // RDS writes as an IAM role that the caller hands over. The role must trust export.rds.amazonaws.com and be allowed s3:PutObject*,
 // s3:GetObject*, s3:ListBucket, s3:DeleteObject* and s3:GetBucketLocation on the bucket and its objects; policy.ExportRole makes both policies. The
 // key encrypts what is written: the caller needs kms:CreateGrant and kms:DescribeKey on it, and an explicit Deny in its policy must except
-// export.rds.amazonaws.com. Besides that the caller needs rds:StartExportTask, rds:DescribeExportTasks, rds:DescribeDBSnapshots, iam:PassRole on
+// export.rds.amazonaws.com. Besides that the caller needs rds:StartExportTask, rds:DescribeExportTasks, rds:DescribeDBSnapshots or rds:DescribeDBClusterSnapshots, iam:PassRole on
 // the role and s3:ListBucket on the bucket, and rds:CancelExportTask to cancel (policy.RDSExportPolicy).
 //
 // Bucket, role and key belong to the snapshot's account, the bucket and the key to its Region. A bucket of another account is refused before

@@ -19,7 +19,7 @@ import (
 
 // inUse are the operations that the package calls, by service. A test holds the list against the package's sources.
 var inUse = map[string][]string{
-	"rds": {"CancelExportTask", "DescribeDBSnapshots", "DescribeExportTasks", "StartExportTask"},
+	"rds": {"CancelExportTask", "DescribeDBClusterSnapshots", "DescribeDBSnapshots", "DescribeExportTasks", "StartExportTask"},
 	"s3":  {"ListObjectsV2"},
 }
 

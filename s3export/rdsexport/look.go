@@ -13,6 +13,7 @@ import (
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/policy"
+	"github.com/snapwarden/snapwarden/rds"
 )
 
 // patience is how long a snapshot that must exist may be absent before that is believed.
@@ -28,16 +29,26 @@ const (
 	taskCanceled  = "CANCELED"
 )
 
-// snapshot gives the snapshot that is exported, nil if it can not be seen.
-func (s *Strategy) snapshot(ctx context.Context, c Clients, r backup.Ref) (*rdstypes.DBSnapshot, error) {
-	in := &awsrds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: &r.ID}
+// source is what is exported: a snapshot of an instance or of a cluster.
+type source struct{ status, engine, storage string }
+
+// kindOf is what the API must be told for an identifier that RDS or AWS Backup chose, and nil for any other.
+func kindOf(id string) *string {
 	switch {
-	case policy.IsAutomatedRDSSnapshotID(r.ID):
-		in.SnapshotType = aws.String("automated")
-	case policy.IsAWSBackupSnapshotID(r.ID):
-		in.SnapshotType = aws.String("awsbackup")
+	case policy.IsAutomatedRDSSnapshotID(id):
+		return aws.String("automated")
+	case policy.IsAWSBackupSnapshotID(id):
+		return aws.String("awsbackup")
 	}
-	out, err := c.RDS.DescribeDBSnapshots(ctx, in)
+	return nil
+}
+
+// snapshot gives the snapshot that is exported, nil if it can not be seen.
+func (s *Strategy) snapshot(ctx context.Context, c Clients, r backup.Ref) (*source, error) {
+	if r.Type == rds.TypeClusterSnapshot {
+		return s.clusterSnapshot(ctx, c, r)
+	}
+	out, err := c.RDS.DescribeDBSnapshots(ctx, &awsrds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: &r.ID, SnapshotType: kindOf(r.ID)})
 	if err != nil {
 		if v := rdsTable.Classify(err); v.AWSCode == "DBSnapshotNotFound" {
 			return nil, nil
@@ -46,7 +57,23 @@ func (s *Strategy) snapshot(ctx context.Context, c Clients, r backup.Ref) (*rdst
 	}
 	for i := range out.DBSnapshots {
 		if x := &out.DBSnapshots[i]; policy.CanonicalName(aws.ToString(x.DBSnapshotIdentifier)) == r.ID {
-			return x, here(r, aws.ToString(x.DBSnapshotArn))
+			return &source{aws.ToString(x.Status), aws.ToString(x.Engine), aws.ToString(x.StorageType)}, here(r, aws.ToString(x.DBSnapshotArn))
+		}
+	}
+	return nil, nil
+}
+
+func (s *Strategy) clusterSnapshot(ctx context.Context, c Clients, r backup.Ref) (*source, error) {
+	out, err := c.RDS.DescribeDBClusterSnapshots(ctx, &awsrds.DescribeDBClusterSnapshotsInput{DBClusterSnapshotIdentifier: &r.ID, SnapshotType: kindOf(r.ID)})
+	if err != nil {
+		if v := rdsTable.Classify(err); v.AWSCode == "DBClusterSnapshotNotFoundFault" {
+			return nil, nil
+		}
+		return nil, rdsTable.Wrap(Kind, "DescribeDBClusterSnapshots", r, err)
+	}
+	for i := range out.DBClusterSnapshots {
+		if x := &out.DBClusterSnapshots[i]; policy.CanonicalName(aws.ToString(x.DBClusterSnapshotIdentifier)) == r.ID {
+			return &source{aws.ToString(x.Status), aws.ToString(x.Engine), aws.ToString(x.StorageType)}, here(r, aws.ToString(x.DBClusterSnapshotArn))
 		}
 	}
 	return nil, nil
@@ -121,9 +148,9 @@ func (s *Strategy) look(ctx context.Context, c Clients, op backup.Operation, st 
 		return op, op.SetState(st)
 	}
 	st.Lost = time.Time{}
-	switch word := aws.ToString(x.Status); stateOf(word) {
+	switch stateOf(x.status) {
 	case sourceBroken:
-		op.Fail(brokenSource(op, word))
+		op.Fail(brokenSource(op, x.status))
 		return op, nil
 	case sourceBusy:
 		op.Find(backup.Finding{ID: "rdsexport.snapshot-state", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "the snapshot is not available yet; it is waited for"})
@@ -190,18 +217,20 @@ func brokenSource(op backup.Operation, word string) error {
 }
 
 // exportable refuses what AWS never exports. Source: RDS User Guide, "Supported Regions and DB engines for exporting snapshots to S3" and
-// "Exporting DB snapshot data to Amazon S3", its limitations.
-func exportable(op backup.Operation, st state, x *rdstypes.DBSnapshot) error {
-	engine := aws.ToString(x.Engine)
-	switch engine {
-	case "postgres", "mysql", "mariadb":
-	default:
+// "Exporting DB snapshot data to Amazon S3", its limitations; Aurora User Guide, "Exporting DB cluster snapshot data to Amazon S3". That snapshots of
+// Multi-AZ DB clusters can not be exported is UNVERIFIED.
+func exportable(op backup.Operation, st state, x *source) error {
+	engine := x.engine
+	switch {
+	case op.Ref.Type == rds.TypeClusterSnapshot && !slices.Contains([]string{"aurora-postgresql", "aurora-mysql", "aurora"}, engine):
+		return failure(op, backup.ErrUnsupported, "restore it, and use the engine's own tools", "RDS exports snapshots of Aurora clusters, and not of a cluster of the engine %s", engine)
+	case op.Ref.Type != rds.TypeClusterSnapshot && !slices.Contains([]string{"postgres", "mysql", "mariadb"}, engine):
 		return failure(op, backup.ErrUnsupported, "restore it to an instance, and use the engine's own tools", "RDS exports snapshots of MySQL, MariaDB and PostgreSQL, and not of %s", engine)
 	}
-	if aws.ToString(x.StorageType) == "standard" {
+	if x.storage == "standard" {
 		return failure(op, backup.ErrUnsupported, "restore it to an instance with other storage, and back that up", "RDS exports no snapshots of magnetic storage")
 	}
-	if engine == "postgres" {
+	if engine == "postgres" || engine == "aurora-postgresql" {
 		return nil
 	}
 	for _, part := range st.Only {

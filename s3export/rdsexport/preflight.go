@@ -5,8 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/snapwarden/snapwarden/backup"
 )
 
@@ -39,7 +37,7 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 	if x == nil {
 		refuse("rdsexport.not-found", failure(op, backup.ErrNotFound, "check the snapshot's identifier, the account and the Region", "there is no snapshot %s", op.Ref.ID))
 	} else {
-		switch word := aws.ToString(x.Status); stateOf(word) {
+		switch word := x.status; stateOf(word) {
 		case sourceBroken:
 			refuse("rdsexport.snapshot-state", brokenSource(op, word))
 		case sourceBusy:

@@ -35,7 +35,7 @@ func (Options) OptionsFor() (string, backup.Action) { return Kind, backup.Action
 // maxName leaves room in an identifier of 60 characters for a hyphen and the 26 characters of the Operation's hash.
 const maxName = 60 - 27
 
-// Start makes the Operation that exports a snapshot; r is one of rds.Snapshot. Spec.Options must be Options; Spec.Tags must be empty, because an
+// Start makes the Operation that exports a snapshot; r is one of rds.Snapshot, or of rds.ClusterSnapshot for an Aurora cluster. Spec.Options must be Options; Spec.Tags must be empty, because an
 // export task has none. The task's identifier, and with it the folder of the files, is Spec.Name in lower case (at most 33 characters; "sw" if it
 // is empty), a hyphen, and the hash of the Operation's ID.
 func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
@@ -81,23 +81,25 @@ func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (bac
 	return op, op.SetState(st)
 }
 
-// validSnapshot refuses what is no snapshot of a DB instance. The identifiers of automated snapshots begin with "rds:", those of AWS Backup with
+// validSnapshot refuses what is no snapshot of a DB instance or a DB cluster. The identifiers of automated snapshots begin with "rds:", those of AWS Backup with
 // "awsbackup:".
 func validSnapshot(r backup.Ref) error {
-	if r.Type != rds.TypeSnapshot {
-		return invalid(r, "use rds.Snapshot; an instance is backed up first, with package rds", "the type %q can not be exported", r.Type)
+	if r.Type != rds.TypeSnapshot && r.Type != rds.TypeClusterSnapshot {
+		return invalid(r, "use rds.Snapshot or rds.ClusterSnapshot; a database is backed up first, with package rds", "the type %q can not be exported", r.Type)
 	}
 	if err := policy.ValidateRegion(r.Region); err != nil {
 		return invalid(r, "name the Region as AWS does, such as eu-west-1", "%w", err)
 	}
 	if r.ID != policy.CanonicalName(r.ID) {
-		return invalid(r, "use rds.Snapshot", "the identifier %q is not in lower case, in which RDS stores it", r.ID)
+		return invalid(r, "use rds.Snapshot or rds.ClusterSnapshot", "the identifier %q is not in lower case, in which RDS stores it", r.ID)
 	}
-	id := r.ID
+	id, check := r.ID, policy.ValidateRDSSnapshotID
 	if policy.IsAutomatedRDSSnapshotID(id) || policy.IsAWSBackupSnapshotID(id) {
-		_, id, _ = strings.Cut(id, ":")
+		_, id, _ = strings.Cut(id, ":") // longer than any that can be chosen
+	} else if r.Type == rds.TypeClusterSnapshot {
+		check = policy.ValidateRDSClusterSnapshotID
 	}
-	if err := policy.ValidateRDSSnapshotID(id); err != nil {
+	if err := check(id); err != nil {
 		return invalid(r, "copy the identifier from AWS, without the rest of the ARN", "%w", err)
 	}
 	return nil

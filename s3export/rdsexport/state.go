@@ -12,6 +12,7 @@ import (
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/policy"
+	"github.com/snapwarden/snapwarden/rds"
 )
 
 // The stages.
@@ -79,7 +80,11 @@ func sourceARN(r backup.Ref) string {
 	if err != nil {
 		return "" // Start has refused it
 	}
-	return policy.ARN{Partition: p.ID, Service: "rds", Region: r.Region, Account: r.Account, Resource: "snapshot:" + r.ID}.String()
+	kind := "snapshot:"
+	if r.Type == rds.TypeClusterSnapshot {
+		kind = "cluster-snapshot:"
+	}
+	return policy.ARN{Partition: p.ID, Service: "rds", Region: r.Region, Account: r.Account, Resource: kind + r.ID}.String()
 }
 
 // clockSkew is how far the clocks of this machine and of AWS may be apart.

@@ -54,7 +54,7 @@ type Settings struct {
 	RoleReady time.Duration
 }
 
-// Strategy exports snapshots of DB instances. It is safe for use by several goroutines.
+// Strategy exports snapshots of DB instances and DB clusters. It is safe for use by several goroutines.
 type Strategy struct {
 	provider Provider
 	own      *awscall.Own

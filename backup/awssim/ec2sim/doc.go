@@ -43,7 +43,7 @@
 //     Deleting a copy in progress takes effect when it ends, as for other snapshots: UNVERIFIED.
 //   - A copy is full unless the Region has a snapshot of the same volume under the same key: a copy, or, in the Region of the volume, any.
 //     Source: EBS User Guide, as before. SnapshotInfo tells; no call does.
-//   - ModifySnapshotTier takes a completed snapshot of the account's own in the standard tier that no image uses; RestoreSnapshotTier brings it back, for
+//   - ModifySnapshotTier takes a completed snapshot of the account's own in the standard tier that no image uses but disabled ones; RestoreSnapshotTier brings it back, for
 //     1 to 180 days or for good. 25 archivals and 5 restores are in progress at a time, and a volume has 25 archived snapshots. What is
 //     archived makes no volume and no copy. Source: EBS User Guide, "Considerations and limitations for archiving Amazon EBS snapshots", "Restore
 //     an archived Amazon EBS snapshot". A restore takes up to 72 hours; medians of 2 and 8 hours are assumed. The codes IncorrectState,
@@ -57,6 +57,16 @@
 //     snapshot with them is not deleted: as users report it; the code InvalidSnapshot.InUse is UNVERIFIED.
 //   - EC2.SetRecycleBin stands in for the rules of the service rbin: what is deleted is listed by ListSnapshotsInRecycleBin for so long. It can not be
 //     restored from there here.
+//
+// Images
+//   - CreateImage takes no client token; the name of an image is unique in an account and Region, else InvalidAMIName.Duplicate. Unless NoReboot is
+//     true the instance is rebooted, which ImageInfo tells. Source: EC2 API, CreateImage; EC2 API, "Error codes". The snapshots are of one moment and
+//     in use from the call on; the image is available when the last of them completes and failed when one fails: UNVERIFIED.
+//   - CopyImage is called in the destination and honours its client token; keys are looked at later. Source: EC2 API, CopyImage. That its source must
+//     be available, and how long it takes, are assumptions; copies of images do not count among the copies of snapshots in progress: UNVERIFIED.
+//   - A disabled image is listed only where it is asked for, a deprecated one always to its owner; both keep their snapshots in use. Source: EC2 API,
+//     DescribeImages; EBS User Guide, "Delete an Amazon EBS snapshot". An image that is protected can not be deregistered; the code is
+//     UNVERIFIED. A deregistered one is gone at once, where AWS lists it for a while.
 //
 // Volumes and instances
 //   - CreateVolume honours its client token: the same parameters give the same volume, others IdempotentParameterMismatch. Source: EC2 API,

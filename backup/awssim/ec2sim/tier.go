@@ -139,7 +139,7 @@ func (s *EC2) modifySnapshotTier(r *awssim.Request, in *awsec2.ModifySnapshotTie
 		return nil, err
 	}
 	for _, m := range s.in(r.Region).images.index[indexKey{usesSnapshot, p.id}] {
-		if m.there(r.Now) {
+		if m.there(r.Now) && !m.off(r.Now) {
 			return nil, awssim.Fail("InvalidSnapshot.InUse", "The snapshot %s is currently in use by %s", p.id, m.id)
 		}
 	}

@@ -99,7 +99,8 @@
 //     InvalidServerlessCacheSnapshotStateFault; an automatic one can be copied and not deleted (code UNVERIFIED).
 //   - A snapshot is restored by its ARN, to the same engine and no earlier version. Anything else that AWS may take there is not simulated. Source:
 //     API, CreateServerlessCache. A snapshot that is not there or not available is refused with InvalidParameterValue (UNVERIFIED).
-//   - Automatic snapshots are called automatic.<cache>-2006-01-02 and go with the cache.
+//   - Automatic snapshots are called automatic.<cache>-2006-01-02 and go with the cache. Listing the snapshots of a cache that is gone is refused
+//     with ServerlessCacheNotFoundFault (UNVERIFIED).
 //
 // Everything
 //   - Tags: at most 50, keys that begin with aws: are refused. Tags of a group are given to its members. Source: API, AddTagsToResource,

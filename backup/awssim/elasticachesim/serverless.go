@@ -333,6 +333,11 @@ func (s *ElastiCache) describeServerlessCacheSnapshots(r *awssim.Request, in *aw
 		}
 		return o, nil
 	}
+	if in.ServerlessCacheName != nil {
+		if _, ok := p.serverless.seen(lower(in.ServerlessCacheName), r); !ok {
+			return nil, noServerless(in.ServerlessCacheName)
+		}
+	}
 	found, next, err := pageOf(r, &p.serverlessSnapshots.names, in.NextToken, in.MaxResults, 1, 50, func(name string) (ectypes.ServerlessCacheSnapshot, bool) {
 		x, ok := p.serverlessSnapshots.seen(name, r)
 		if !ok || !wanted(x) {

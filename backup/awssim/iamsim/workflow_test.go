@@ -1,6 +1,7 @@
 package iamsim_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -97,6 +98,24 @@ func TestWorkflowsWithTheirPolicies(t *testing.T) {
 			s.work(st, func() (policy.Document, error) { return policy.EBSRestorePolicy(s.scope) }, func() (backup.Operation, error) {
 				return st.StartRestore(s.Context(), point, backup.Spec{Token: "drill", Options: ebs.RestoreOptions{Zone: place + "b"}})
 			})
+			far := policy.Scope{Account: home, Region: "us-east-1"}
+			wide := ebs.New(func(_ context.Context, account, region string) (*awsec2.Client, error) {
+				return awsec2.NewFromConfig(s.world.Config(account, region)), nil
+			}, func(o *ebs.Options) { o.CopyRegions = []string{far.Region} })
+			s.work(wide, func() (policy.Document, error) { return policy.EBSCopyPolicy(s.scope, far) }, func() (backup.Operation, error) {
+				return wide.StartCopy(s.Context(), point, backup.Destination{Region: far.Region}, backup.Spec{Token: "far"})
+			})
+			s.work(st, func() (policy.Document, error) { return policy.EBSLockPolicy(s.scope) }, func() (backup.Operation, error) {
+				return st.StartLock(s.Context(), point, backup.Spec{Token: "keep", Options: ebs.LockOptions{Days: 1}})
+			})
+			archive := func() (policy.Document, error) { return policy.EBSArchivePolicy(s.scope) }
+			s.work(st, archive, func() (backup.Operation, error) {
+				return st.StartArchive(s.Context(), point, backup.Spec{Token: "cold", Options: ebs.ArchiveOptions{AllowLast: true}})
+			})
+			s.work(st, archive, func() (backup.Operation, error) {
+				return st.StartUnarchive(s.Context(), point, backup.Spec{Token: "warm", Options: ebs.UnarchiveOptions{Permanent: true}})
+			})
+			time.Sleep(48 * time.Hour)
 			s.work(st, func() (policy.Document, error) { return policy.EBSDeletePolicy(s.scope) },
 				func() (backup.Operation, error) {
 					return st.StartDelete(s.Context(), point, backup.Spec{Token: "gone"})

@@ -149,10 +149,11 @@ func (s *RDS) FailSnapshot(w *awssim.World, account, reg, name string) {
 type Snapshot struct {
 	ID, ARN, Type, Status   string
 	Instance, DbiResourceID string
-	Made, Ready             time.Time
-	Encrypted               bool
-	KMSKeyID                string
-	Tags                    map[string]string
+	// Made is when the snapshot, or the copy, was begun, and Taken the time of a copy's data.
+	Made, Ready, Taken    time.Time
+	Encrypted             bool
+	KMSKeyID, OptionGroup string
+	Tags                  map[string]string
 }
 
 // Snapshots gives the truth about all snapshots that exist, sorted by identifier, whether calls can see them yet or not.
@@ -171,7 +172,7 @@ func (s *RDS) Snapshots(w *awssim.World, account, reg string) []Snapshot {
 
 func (p *snapshot) truth(r *awssim.Request) Snapshot {
 	return Snapshot{ID: p.id, ARN: p.arn, Type: p.kind, Status: p.status(r.Now), Instance: p.instance, DbiResourceID: p.resource,
-		Made: p.made, Ready: p.ready, Encrypted: p.encrypted, KMSKeyID: p.key, Tags: maps.Clone(p.tags.at(r.Now))}
+		Made: p.made, Ready: p.ready, Taken: p.taken, OptionGroup: p.optionGroup, Encrypted: p.encrypted, KMSKeyID: p.key, Tags: maps.Clone(p.tags.at(r.Now))}
 }
 
 // Instance is the truth about one instance, for invariants.
@@ -179,14 +180,16 @@ type Instance struct {
 	ID, ARN, DbiResourceID, Status string
 	Class, Engine                  string
 	// Cluster is the identifier of the DB cluster that it belongs to.
-	Cluster            string
-	SubnetGroup        string
-	SecurityGroups     []string
-	PubliclyAccessible bool
-	Encrypted          bool
-	KMSKeyID           string
-	Made, Ready        time.Time
-	Tags               map[string]string
+	Cluster             string
+	SubnetGroup         string
+	SecurityGroups      []string
+	PubliclyAccessible  bool
+	Encrypted           bool
+	KMSKeyID            string
+	BackupRetentionDays int32
+	BackupWindow        string
+	Made, Ready         time.Time
+	Tags                map[string]string
 }
 
 // Instances gives the truth about all instances that exist, sorted by identifier, whether calls can see them yet or not.
@@ -199,9 +202,34 @@ func (s *RDS) Instances(w *awssim.World, account, reg string) []Instance {
 				v := i.set.at(r.Now)
 				all = append(all, Instance{ID: i.id, ARN: i.arn, DbiResourceID: i.resource, Status: i.status(r), Class: v.class, Engine: i.engine, Cluster: i.cluster,
 					SubnetGroup: i.subnets.name, SecurityGroups: slices.Clone(v.groups), PubliclyAccessible: v.public, Encrypted: i.encrypted, KMSKeyID: i.key,
-					Made: i.made, Ready: i.ready, Tags: maps.Clone(i.tags.at(r.Now))})
+					BackupRetentionDays: v.retention, BackupWindow: v.window, Made: i.made, Ready: i.ready, Tags: maps.Clone(i.tags.at(r.Now))})
 			}
 		}
 	})
 	return all
+}
+
+// Rekey has a snapshot of an instance be encrypted under another key than it was made with, as the API would not allow; an empty key means that it is
+// not encrypted.
+func (s *RDS) Rekey(w *awssim.World, account, reg, name, keyARN string) {
+	w.Do(account, reg, func(r *awssim.Request) {
+		if p, ok := s.in(r).snapshots.truth(r, named(r, "snapshot", name)); ok {
+			p.key, p.encrypted = keyARN, keyARN != ""
+		}
+	})
+}
+
+// MakeReplica makes an instance a read replica of another one in the same Region. (CreateDBInstanceReadReplica is not simulated.)
+func (s *RDS) MakeReplica(w *awssim.World, account, reg, name, source string) {
+	s.withInstance(w, account, reg, source, func(r *awssim.Request, g *region, from *instance) {
+		if i, ok := g.instances.truth(r, named(r, "db", name)); ok && i != from {
+			i.replicaOf = from.id
+			from.replicas = append(from.replicas, i.id)
+		}
+	})
+}
+
+// StopReplication has a read replica replicate no more, as after an error.
+func (s *RDS) StopReplication(w *awssim.World, account, reg, name string) {
+	s.withInstance(w, account, reg, name, func(_ *awssim.Request, _ *region, i *instance) { i.stopped = true })
 }

@@ -108,9 +108,11 @@ type Cluster struct {
 	Encrypted                            bool
 	KMSKeyID                             string
 	// Members are the identifiers of its instances that exist, in the order in which they were made.
-	Members     []string
-	Made, Ready time.Time
-	Tags        map[string]string
+	Members             []string
+	BackupRetentionDays int32
+	BackupWindow        string
+	Made, Ready         time.Time
+	Tags                map[string]string
 }
 
 // Clusters gives the truth about all clusters that exist, sorted by identifier, whether calls can see them yet or not.
@@ -125,7 +127,7 @@ func (s *RDS) Clusters(w *awssim.World, account, reg string) []Cluster {
 			}
 			v := c.set.at(r.Now)
 			x := Cluster{ID: c.id, ARN: c.arn, DbClusterResourceID: c.resource, Status: c.status(r), Engine: c.engine, SubnetGroup: c.subnets.name,
-				SecurityGroups: slices.Clone(v.groups), PubliclyAccessible: v.public, Encrypted: c.encrypted, KMSKeyID: c.key, Made: c.made, Ready: c.ready,
+				SecurityGroups: slices.Clone(v.groups), PubliclyAccessible: v.public, Encrypted: c.encrypted, KMSKeyID: c.key, BackupRetentionDays: v.retention, BackupWindow: v.window, Made: c.made, Ready: c.ready,
 				Tags: maps.Clone(c.tags.at(r.Now))}
 			for _, i := range g.members(r, c, g.instances.truth) {
 				x.Members = append(x.Members, i.id)

@@ -106,7 +106,7 @@ func (s *RDS) deleteDBClusterSnapshot(r *awssim.Request, in *awsrds.DeleteDBClus
 	if p.kind != manual {
 		return nil, awssim.Fail("InvalidDBClusterSnapshotStateFault", "Only manual snapshots may be deleted; %s is %s.", p.id, p.kind)
 	}
-	if st := p.status(r.Now); st != "available" && st != "copying" {
+	if st := p.status(r.Now); st != "available" && !(p.copying && st == "copying") {
 		return nil, awssim.Fail("InvalidDBClusterSnapshotStateFault", "Cannot delete the snapshot because it is not currently in the available state.")
 	}
 	p.deleting = r.Now

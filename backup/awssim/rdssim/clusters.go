@@ -257,13 +257,6 @@ func (s *RDS) deleteDBCluster(r *awssim.Request, in *awsrds.DeleteDBClusterInput
 	return &awsrds.DeleteDBClusterOutput{DBCluster: c.output(r, g)}, nil
 }
 
-// retained are automated backups that are kept beyond what they are of. They go with their retention period.
-type retained[T any] struct {
-	of       T
-	since    time.Time
-	from, to time.Time
-}
-
 // dropAutomated has the automated snapshots of something go with it.
 func (g *region) dropAutomated(r *awssim.Request, on *shelf[*snapshot], list *names, resource string, gone time.Time) {
 	if list == nil {

@@ -21,6 +21,9 @@
 //   - CreateDBInstance: creating, then available, or failed where the call was doomed. Source: RDS User Guide, "Viewing DB instance status".
 //   - ModifyDBInstance needs an available instance. A class is changed with ApplyImmediately only and is a pending value otherwise; security
 //     groups and the other settings change at once. The instance is modifying meanwhile. Source: RDS API, ModifyDBInstance.
+//   - ModifyDBInstance changes the retention of automated backups at once, but for switching them on or off without ApplyImmediately, which stays a
+//     pending value; a maintenance window never comes. Switched off, the automated snapshots go. The window of half an hour at least changes at once;
+//     that it must not overlap the maintenance window is not checked. Source: RDS API, ModifyDBInstance.
 //   - DeleteDBInstance wants exactly one of SkipFinalSnapshot and FinalDBSnapshotIdentifier, refuses deletion protection, and removes automated
 //     snapshots unless DeleteAutomatedBackups is false. An instance that is failed or incompatible can be deleted only without a final
 //     snapshot. Source: RDS API, DeleteDBInstance.
@@ -31,6 +34,8 @@
 //   - An instance whose key is not enabled is inaccessible-encryption-credentials-recoverable. Source: RDS User Guide, "Encrypting Amazon RDS
 //     resources".
 //   - Snapshots of an instance that belongs to a DB cluster are refused with InvalidParameterValue (the code is UNVERIFIED).
+//   - A read replica is made by MakeReplica only. Its source lists it, also for ever after its deletion, which AWS does not, and it has a StatusInfo of
+//     the type "read replication". Source: RDS API, DBInstance and DBInstanceStatusInfo.
 //   - 40 instances for each account and Region, InstanceQuotaExceeded. Source: RDS User Guide, "Quotas and constraints".
 //
 // Clusters
@@ -70,7 +75,27 @@
 //   - DescribeDBSnapshots lists manual and automated ones, AWS Backup's only with their SnapshotType; an automated one is described by its
 //     identifier only with the type. An unknown identifier is DBSnapshotNotFound; one in a filter is merely absent (UNVERIFIED). An unknown
 //     DB instance gives an empty list (UNVERIFIED). Source: RDS API, DescribeDBSnapshots.
-//   - Sharing and copying are not simulated: the types shared and public are empty.
+//   - Sharing is not simulated: the types shared and public are empty.
+//
+// Copies
+//
+//   - CopyDBSnapshot and CopyDBClusterSnapshot are called where the copy is to be, with the identifier of a snapshot of the same Region or the ARN of
+//     one of another Region of the account. The source must be available. copying, then available, or failed where the call was doomed, or where the
+//     source is deleted meanwhile. Snapshots of Multi-AZ DB clusters can not be copied (the code is UNVERIFIED). Source: RDS User Guide, "Copying a
+//     DB snapshot".
+//   - KmsKeyId: none keeps the source's key within the Region; an encrypted source needs one from another Region; with one an unencrypted snapshot
+//     of an instance is encrypted, and one of a cluster is refused (the code is UNVERIFIED). A key that is not enabled is
+//     KMSKeyNotAccessibleFault. Source: RDS API, CopyDBSnapshot and CopyDBClusterSnapshot.
+//   - PreSignedUrl is needed in GovCloud only, for encrypted snapshots of another Region; one that is given must be for that copy. The codes are
+//     UNVERIFIED. Source: RDS API, CopyDBSnapshot.
+//   - From another Region, a snapshot with another than a default option group needs OptionGroupName (InvalidParameterCombination: UNVERIFIED).
+//   - 20 copies of instances' snapshots and 5 of clusters' may be in progress from other Regions, for each account and Region, else
+//     SnapshotQuotaExceeded "Cannot copy more than 5 snapshots across regions". Source: RDS User Guide, "Copying a DB snapshot"; the message is that
+//     of public reports.
+//   - SnapshotCreateTime is that of the copy, OriginalSnapshotCreateTime that of the data; clusters' snapshots have the former only (what it is after
+//     a copy is UNVERIFIED). The identifier and the Region of the source appear where that is elsewhere. CopyTags is off unless set; tags in the call
+//     win. Source: RDS API, DBSnapshot and DBClusterSnapshot.
+//   - A copy that is in progress is cancelled by deleting it. Source: RDS API, DeleteDBSnapshot.
 //
 // Restores
 //
@@ -81,6 +106,18 @@
 //   - A key that is not enabled is KMSKeyNotAccessibleFault. Source: RDS API, RestoreDBInstanceFromDBSnapshot.
 //   - creating, then available, or incompatible-restore where the call was doomed. The endpoint appears when it is available; AWS may show it
 //     earlier (UNVERIFIED).
+//
+// Automated backups and point-in-time restores
+//
+//   - An instance with a retention of 1 to 35 days, and each cluster, can be restored to any time of its retention period, since it was made and up to
+//     LatestRestorableTime, which is five minutes old at most and is told by DescribeDBInstances and DescribeDBClusters.
+//     DescribeDBInstanceAutomatedBackups and DescribeDBClusterAutomatedBackups show the whole window; active, creating while there is none yet. Source: RDS
+//     User Guide, "Restoring a DB instance to a specified time".
+//   - Deleted with DeleteAutomatedBackups false, they are retained until their last day is older than the retention period. Source: RDS User Guide,
+//     "Retaining automated backups".
+//   - RestoreDBInstanceToPointInTime and RestoreDBClusterToPointInTime take exactly one source and one of a time and UseLatestRestorableTime,
+//     InvalidParameterCombination otherwise. A time outside of the window is InvalidParameterValue (the code is UNVERIFIED), and an instance without
+//     automated backups is PointInTimeRestoreNotEnabled. All else is as in a restore of a snapshot. Source: RDS API.
 //
 // Exports
 //
@@ -94,6 +131,7 @@
 //     of a snapshot that is being exported answers that too (the code is UNVERIFIED). A prefix with a colon is refused (the code is UNVERIFIED).
 //   - Five tasks may run for each account, else ExportTaskLimitReachedFault, a code that public reports show and the SDK does not model. Source:
 //     RDS User Guide, "Exporting DB snapshot data to Amazon S3". That it counts over all Regions is UNVERIFIED.
+//   - Snapshots of Aurora clusters are exported like those of instances; those of Multi-AZ DB clusters are refused (UNVERIFIED).
 //   - MySQL, MariaDB and PostgreSQL only, and no magnetic storage; the code is UNVERIFIED. Source: RDS User Guide, "Supported Regions and DB
 //     engines for exporting snapshots to S3".
 //   - A role that is not of this account's form is IamRoleNotFound; see SetRole. Where the World has a simulated IAM, a role whose own policies

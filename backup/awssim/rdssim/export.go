@@ -169,7 +169,7 @@ func (s *RDS) startExportTask(r *awssim.Request, in *awsrds.StartExportTaskInput
 		TotalExtractedDataInGB: o.TotalExtractedDataInGB}, nil
 }
 
-// exported finds the snapshot that an ARN names. Clusters and their snapshots are not simulated: none of them exists.
+// exported finds the snapshot that an ARN names. That clusters themselves can be exported is not simulated: none of them exists here.
 func (g *region) exported(r *awssim.Request, arn string) (*snapshot, error) {
 	parts := strings.SplitN(arn, ":", 7)
 	if len(parts) != 7 || parts[0] != "arn" || parts[2] != "rds" {
@@ -177,7 +177,14 @@ func (g *region) exported(r *awssim.Request, arn string) (*snapshot, error) {
 	}
 	switch parts[5] {
 	case "cluster-snapshot":
-		return nil, notFound("DBClusterSnapshotNotFoundFault", "DBClusterSnapshot %s not found.", parts[6])
+		p, ok := g.clusterSnapshots.truth(r, named(r, "cluster-snapshot", arn))
+		if !ok {
+			return nil, clusterSnapshotNotFound(parts[6])
+		}
+		if !aurora(p.engine) {
+			return nil, awssim.Fail("InvalidParameterValue", "Snapshots of Multi-AZ DB clusters can't be exported.")
+		}
+		return p, nil
 	case "cluster":
 		return nil, notFound("DBClusterNotFoundFault", "DBCluster %s not found.", parts[6])
 	case "snapshot":

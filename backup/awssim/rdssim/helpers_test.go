@@ -160,3 +160,10 @@ func (e env) clusterSnapshot(id string) (rdstypes.DBClusterSnapshot, error) {
 	}
 	return out.DBClusterSnapshots[0], nil
 }
+
+// must1 gives a snapshot that must be there.
+func (e env) must1(p rdstypes.DBSnapshot, err error) rdstypes.DBSnapshot {
+	e.Helper()
+	e.must(err)
+	return p
+}

@@ -22,6 +22,11 @@ type instance struct {
 	encrypted                bool
 	key                      string
 	subnets                  *subnetGroup
+	// replicaOf is the identifier of the instance that this is a read replica of, and stopped tells that it replicates no more.
+	replicaOf string
+	stopped   bool
+	// replicas are the identifiers of its read replicas; one that is deleted stays listed for some time.
+	replicas []string
 	// ready is when creating ends, in the state broken if that is set.
 	ready  time.Time
 	broken string
@@ -32,13 +37,16 @@ type instance struct {
 
 // settings are what can be modified.
 type settings struct {
-	class, pendingClass         string
-	public, multiAZ             bool
-	protected, copyTags         bool
-	groups                      []string
-	port, allocated, retention  int32
-	zone, storageType, network  string
-	window                      string
+	class, pendingClass        string
+	public, multiAZ            bool
+	protected, copyTags        bool
+	groups                     []string
+	port, allocated, retention int32
+	zone, storageType, network string
+	window                     string
+	// pendingRetention waits for the maintenance window if waiting is set.
+	pendingRetention            int32
+	waiting                     bool
 	parameterGroup, optionGroup string
 }
 
@@ -116,6 +124,18 @@ func (i *instance) output(r *awssim.Request) *rdstypes.DBInstance {
 		DBParameterGroups:      []rdstypes.DBParameterGroupStatus{{DBParameterGroupName: aws.String(v.parameterGroup), ParameterApplyStatus: aws.String("in-sync")}},
 		OptionGroupMemberships: []rdstypes.OptionGroupMembership{{OptionGroupName: aws.String(v.optionGroup), Status: aws.String("in-sync")}},
 	}
+	if v.waiting {
+		o.PendingModifiedValues.BackupRetentionPeriod = aws.Int32(v.pendingRetention)
+	}
+	if i.replicaOf != "" {
+		o.ReadReplicaSourceDBInstanceIdentifier = aws.String(i.replicaOf)
+		info := rdstypes.DBInstanceStatusInfo{StatusType: aws.String("read replication"), Normal: aws.Bool(!i.stopped), Status: aws.String("replicating")}
+		if i.stopped {
+			info.Status, info.Message = aws.String("stopped"), aws.String("Replication was stopped.")
+		}
+		o.StatusInfos = append(o.StatusInfos, info)
+	}
+	o.ReadReplicaDBInstanceIdentifiers = slices.Clone(i.replicas)
 	for _, id := range v.groups {
 		o.VpcSecurityGroups = append(o.VpcSecurityGroups, rdstypes.VpcSecurityGroupMembership{VpcSecurityGroupId: aws.String(id), Status: aws.String("active")})
 	}

@@ -276,8 +276,11 @@ func (s *RDS) modifyDBInstance(r *awssim.Request, in *awsrds.ModifyDBInstanceInp
 		now.copyTags = *in.CopyTagsToSnapshot
 	}
 	if in.BackupRetentionPeriod != nil || in.PreferredBackupWindow != nil {
-		if err := now.backups(i, in.BackupRetentionPeriod, in.PreferredBackupWindow); err != nil {
+		if err := now.backups(i, in.BackupRetentionPeriod, in.PreferredBackupWindow, aws.ToBool(in.ApplyImmediately)); err != nil {
 			return nil, err
+		}
+		if now.retention == 0 {
+			g.dropAutomated(r, &g.snapshots, g.byResource[i.resource], i.resource, r.Now)
 		}
 	}
 	until := r.Now.Add(r.Took(i.id+"/modify", modifyTakes, 0.3))
@@ -297,7 +300,7 @@ func (s *RDS) modifyDBInstance(r *awssim.Request, in *awsrds.ModifyDBInstanceInp
 }
 
 // backups changes the automated backups of an instance.
-func (v *settings) backups(i *instance, days *int32, window *string) error {
+func (v *settings) backups(i *instance, days *int32, window *string, atOnce bool) error {
 	if i.cluster != "" {
 		return awssim.Fail("InvalidParameterCombination", "Automated backups are managed by the DB cluster %s.", i.cluster)
 	}
@@ -305,7 +308,11 @@ func (v *settings) backups(i *instance, days *int32, window *string) error {
 		if *days < 0 || *days > 35 {
 			return awssim.Fail("InvalidParameterValue", "Invalid backup retention period: %d", *days)
 		}
-		v.retention = *days
+		if v.waiting = (*days == 0) != (v.retention == 0) && !atOnce; v.waiting {
+			v.pendingRetention = *days
+		} else {
+			v.retention = *days
+		}
 	}
 	if window != nil {
 		if err := backupWindow(*window); err != nil {

@@ -34,7 +34,8 @@ type RDS struct {
 	exportQuota   int
 	clusterQuota  int
 	// clusterSnapshotQuota is the number of manual snapshots of clusters.
-	clusterSnapshotQuota int
+	clusterSnapshotQuota        int
+	copyQuota, clusterCopyQuota int
 	// exportCause and exportWarning are what export tasks that are started end with; roles are the states that were set.
 	exportCause, exportWarning string
 	roles                      map[string]roleSpan
@@ -69,7 +70,7 @@ type region struct {
 // Service makes a simulated RDS without instances.
 func Service() *RDS {
 	return &RDS{regions: map[scope]*region{}, snapshotQuota: DefaultSnapshotQuota, instanceQuota: DefaultInstanceQuota, exportQuota: DefaultExportQuota,
-		clusterQuota: DefaultClusterQuota, clusterSnapshotQuota: DefaultClusterSnapshotQuota,
+		clusterQuota: DefaultClusterQuota, clusterSnapshotQuota: DefaultClusterSnapshotQuota, copyQuota: DefaultCopyQuota, clusterCopyQuota: DefaultClusterCopyQuota,
 		roles: map[string]roleSpan{}}
 }
 
@@ -78,33 +79,40 @@ func (s *RDS) Definition() awssim.Definition {
 	return awssim.Definition{
 		ID: "RDS",
 		Handlers: map[string]awssim.Handler{
-			"CreateDBInstance":                awssim.Write(s.createDBInstance),
-			"DescribeDBInstances":             awssim.Read(s.describeDBInstances),
-			"ModifyDBInstance":                awssim.Write(s.modifyDBInstance),
-			"DeleteDBInstance":                awssim.Write(s.deleteDBInstance),
-			"CreateDBSnapshot":                awssim.Write(s.createDBSnapshot),
-			"DescribeDBSnapshots":             awssim.Read(s.describeDBSnapshots),
-			"DeleteDBSnapshot":                awssim.Write(s.deleteDBSnapshot),
-			"RestoreDBInstanceFromDBSnapshot": awssim.Write(s.restoreDBInstanceFromDBSnapshot),
-			"CreateDBCluster":                 awssim.Write(s.createDBCluster),
-			"DescribeDBClusters":              awssim.Read(s.describeDBClusters),
-			"ModifyDBCluster":                 awssim.Write(s.modifyDBCluster),
-			"DeleteDBCluster":                 awssim.Write(s.deleteDBCluster),
-			"CreateDBClusterSnapshot":         awssim.Write(s.createDBClusterSnapshot),
-			"DescribeDBClusterSnapshots":      awssim.Read(s.describeDBClusterSnapshots),
-			"DeleteDBClusterSnapshot":         awssim.Write(s.deleteDBClusterSnapshot),
-			"RestoreDBClusterFromSnapshot":    awssim.Write(s.restoreDBClusterFromSnapshot),
-			"CreateDBClusterParameterGroup":   awssim.Write(s.createDBClusterParameterGroup),
-			"AddTagsToResource":               awssim.Write(s.addTagsToResource),
-			"RemoveTagsFromResource":          awssim.Write(s.removeTagsFromResource),
-			"ListTagsForResource":             awssim.Read(s.listTagsForResource),
-			"CreateDBSubnetGroup":             awssim.Write(s.createDBSubnetGroup),
-			"DescribeDBSubnetGroups":          awssim.Read(s.describeDBSubnetGroups),
-			"CreateDBParameterGroup":          awssim.Write(s.createDBParameterGroup),
-			"CreateOptionGroup":               awssim.Write(s.createOptionGroup),
-			"StartExportTask":                 awssim.Write(s.startExportTask),
-			"DescribeExportTasks":             awssim.Read(s.describeExportTasks),
-			"CancelExportTask":                awssim.Write(s.cancelExportTask),
+			"CreateDBInstance":                   awssim.Write(s.createDBInstance),
+			"DescribeDBInstances":                awssim.Read(s.describeDBInstances),
+			"ModifyDBInstance":                   awssim.Write(s.modifyDBInstance),
+			"DeleteDBInstance":                   awssim.Write(s.deleteDBInstance),
+			"CreateDBSnapshot":                   awssim.Write(s.createDBSnapshot),
+			"DescribeDBSnapshots":                awssim.Read(s.describeDBSnapshots),
+			"DeleteDBSnapshot":                   awssim.Write(s.deleteDBSnapshot),
+			"RestoreDBInstanceFromDBSnapshot":    awssim.Write(s.restoreDBInstanceFromDBSnapshot),
+			"CreateDBCluster":                    awssim.Write(s.createDBCluster),
+			"DescribeDBClusters":                 awssim.Read(s.describeDBClusters),
+			"ModifyDBCluster":                    awssim.Write(s.modifyDBCluster),
+			"DeleteDBCluster":                    awssim.Write(s.deleteDBCluster),
+			"CreateDBClusterSnapshot":            awssim.Write(s.createDBClusterSnapshot),
+			"DescribeDBClusterSnapshots":         awssim.Read(s.describeDBClusterSnapshots),
+			"DeleteDBClusterSnapshot":            awssim.Write(s.deleteDBClusterSnapshot),
+			"RestoreDBClusterFromSnapshot":       awssim.Write(s.restoreDBClusterFromSnapshot),
+			"CreateDBClusterParameterGroup":      awssim.Write(s.createDBClusterParameterGroup),
+			"CopyDBSnapshot":                     awssim.Write(s.copyDBSnapshot),
+			"CopyDBClusterSnapshot":              awssim.Write(s.copyDBClusterSnapshot),
+			"DescribeOptionGroups":               awssim.Read(s.describeOptionGroups),
+			"RestoreDBInstanceToPointInTime":     awssim.Write(s.restoreDBInstanceToPointInTime),
+			"RestoreDBClusterToPointInTime":      awssim.Write(s.restoreDBClusterToPointInTime),
+			"DescribeDBInstanceAutomatedBackups": awssim.Read(s.describeDBInstanceAutomatedBackups),
+			"DescribeDBClusterAutomatedBackups":  awssim.Read(s.describeDBClusterAutomatedBackups),
+			"AddTagsToResource":                  awssim.Write(s.addTagsToResource),
+			"RemoveTagsFromResource":             awssim.Write(s.removeTagsFromResource),
+			"ListTagsForResource":                awssim.Read(s.listTagsForResource),
+			"CreateDBSubnetGroup":                awssim.Write(s.createDBSubnetGroup),
+			"DescribeDBSubnetGroups":             awssim.Read(s.describeDBSubnetGroups),
+			"CreateDBParameterGroup":             awssim.Write(s.createDBParameterGroup),
+			"CreateOptionGroup":                  awssim.Write(s.createOptionGroup),
+			"StartExportTask":                    awssim.Write(s.startExportTask),
+			"DescribeExportTasks":                awssim.Read(s.describeExportTasks),
+			"CancelExportTask":                   awssim.Write(s.cancelExportTask),
 		},
 		Bucket:    func(string, any) awssim.Bucket { return awssim.Bucket{Name: "all", Capacity: 300, Refill: 12} },
 		Throttled: awssim.Error{Code: "ThrottlingException", Message: "Rate exceeded"},

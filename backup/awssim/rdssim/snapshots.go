@@ -33,11 +33,15 @@ type snapshot struct {
 	storageType, zone     string
 	optionGroup           string
 	ready                 time.Time
-	// sourceARN is that of the snapshot that it was copied from, where that is in another Region.
-	sourceARN string
-	failed    bool
-	spans     []span
-	tags      history[map[string]string]
+	// copying tells that it is a copy of from, crossed that from is in another Region, which is sourceRegion and where it has sourceARN; taken is the
+	// time of the data of a copy.
+	copying, crossed        bool
+	from                    *snapshot
+	sourceARN, sourceRegion string
+	taken                   time.Time
+	failed                  bool
+	spans                   []span
+	tags                    history[map[string]string]
 }
 
 func (p *snapshot) status(now time.Time) string {
@@ -46,12 +50,21 @@ func (p *snapshot) status(now time.Time) string {
 		return "deleting"
 	case len(p.spans) > 0 && p.held(now) != "":
 		return p.held(now)
+	case p.cut():
+		return "failed"
+	case now.Before(p.ready) && p.copying:
+		return "copying"
 	case now.Before(p.ready):
 		return "creating"
 	case p.failed:
 		return "failed"
 	}
 	return "available"
+}
+
+// cut tells that the snapshot is a copy whose source was deleted before it was complete.
+func (p *snapshot) cut() bool {
+	return p.from != nil && !p.from.deleting.IsZero() && p.from.deleting.Before(p.ready)
 }
 
 // held is the state in which AWS holds the snapshot, empty for none.
@@ -82,10 +95,14 @@ func (p *snapshot) output(r *awssim.Request) *rdstypes.DBSnapshot {
 		StorageEncryptionType: encryptionType(p.encrypted), VpcId: optional(p.vpc), InstanceCreateTime: aws.Time(p.instanceMade),
 		AllocatedStorage: aws.Int32(p.allocated), Port: aws.Int32(p.port), StorageType: aws.String(p.storageType), AvailabilityZone: optional(p.zone),
 		OptionGroupName: optional(p.optionGroup), SnapshotTarget: aws.String("region"), TagList: tagList(p.tags.at(r.Now)),
+		SourceDBSnapshotIdentifier: optional(p.sourceARN), SourceRegion: optional(p.sourceRegion),
 	}
 	if !r.Now.Before(p.ready) {
 		o.SnapshotCreateTime = aws.Time(p.made)
 		o.OriginalSnapshotCreateTime = aws.Time(p.made)
+		if !p.taken.IsZero() {
+			o.OriginalSnapshotCreateTime = aws.Time(p.taken)
+		}
 		if !p.failed {
 			o.SnapshotDatabaseTime = aws.Time(p.made)
 			o.FullSnapshotSizeInBytes = aws.Int64(int64(p.allocated) << 30)
@@ -101,13 +118,17 @@ func (g *region) keep(r *awssim.Request, i *instance, id, kind string, made, rea
 		engine: i.engine, version: i.version, user: i.user, encrypted: i.encrypted, key: i.key, vpc: i.subnets.vpc, instanceMade: i.ready,
 		class: v.class, allocated: v.allocated, port: v.port, storageType: v.storageType, zone: v.zone, optionGroup: v.optionGroup,
 		ready: ready, tags: history[map[string]string]{{made, copied(tags)}}}
-	g.snapshots.add(id, p)
-	index(g.byInstance, i.id, id)
-	index(g.byResource, i.resource, id)
-	if kind == manual {
+	g.shelve(p)
+	return p
+}
+
+func (g *region) shelve(p *snapshot) {
+	g.snapshots.add(p.id, p)
+	index(g.byInstance, p.instance, p.id)
+	index(g.byResource, p.resource, p.id)
+	if p.kind == manual {
 		g.manual++
 	}
-	return p
 }
 
 func index(m map[string]*names, key, name string) {
@@ -171,7 +192,7 @@ func (s *RDS) deleteDBSnapshot(r *awssim.Request, in *awsrds.DeleteDBSnapshotInp
 	if p.kind != manual {
 		return nil, awssim.Fail("InvalidDBSnapshotState", "Only manual snapshots may be deleted; %s is %s.", p.id, p.kind)
 	}
-	if st := p.status(r.Now); st != "available" {
+	if st := p.status(r.Now); st != "available" && !(p.copying && st == "copying") {
 		return nil, awssim.Fail("InvalidDBSnapshotState", "Cannot delete the snapshot because it is not currently in the available state.")
 	}
 	p.deleting = r.Now

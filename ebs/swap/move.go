@@ -1,0 +1,166 @@
+package swap
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/ebs"
+	"github.com/snapwarden/snapwarden/internal/awscall"
+)
+
+// hook calls the caller's function. It is called again after an error, a few times.
+func (s *Strategy) hook(ctx context.Context, op backup.Operation, st state, disks []Disk, mount bool) (backup.Operation, error) {
+	if op.Intent() == backup.ReadOnly {
+		return op, nil
+	}
+	if s.opts.Hooks == nil || len(disks) == 0 {
+		return op, s.next(&op, st)
+	}
+	// Whoever has lost the Operation to another process must not touch the instance any more.
+	if err := backup.CheckFence(ctx); err != nil {
+		op.Unsent()
+		return op, err
+	}
+	call := s.opts.Hooks.Unmount
+	if mount {
+		call = s.opts.Hooks.Mount
+	}
+	err := call(ctx, ebs.Instance(op.Ref.Account, op.Ref.Region, st.Instance), disks)
+	if err == nil {
+		return op, s.next(&op, st)
+	}
+	if st.Tries++; st.Tries < maxTries {
+		op.PollIn(s.opts.Park)
+		return op, op.SetState(st)
+	}
+	switch op.Stage {
+	case stageMount:
+		op.Fail(failure(op, backup.ErrFailed, "the volumes in Made are attached, and the old ones are as they were: mount by hand, or swap back", "the disks could not be mounted: %s", cut(err.Error())))
+		return op, op.SetState(st)
+	case stageBackMount:
+		op.Fail(s.end(op, st, "; and the disks, which are attached as they were, could not be mounted: "+cut(err.Error())))
+		return op, op.SetState(st)
+	}
+	return s.fail(op, st, failure(op, backup.ErrFailed, "see what uses the disks, and start the work again with another token", "the disks could not be unmounted: %s", cut(err.Error())))
+}
+
+// detach detaches volumes from the instance. Lists may lag, and a call sees the truth; by id it repeats harmlessly.
+func (s *Strategy) detach(ctx context.Context, c *awsec2.Client, op backup.Operation, st state, disks []Disk) (backup.Operation, error) {
+	if op.Intent() == backup.ReadOnly {
+		return op, nil
+	}
+	st.Apart = true
+	for _, d := range disks {
+		// The instance is named, so that a volume which somebody has moved is left where it is.
+		_, err := c.DetachVolume(ctx, &awsec2.DetachVolumeInput{VolumeId: aws.String(d.Volume), InstanceId: &st.Instance}, s.changing)
+		if err == nil {
+			st.Apart = false
+			continue
+		}
+		v := table.Classify(err)
+		switch v.AWSCode {
+		case notAttached, notThere, volumeMissing:
+			continue
+		}
+		if i := slices.IndexFunc(st.Disks, func(x disk) bool { return x.Old == d.Volume }); i >= 0 && st.Failure != nil && v.Class == awscall.Permanent {
+			// It could not be detached before either: it is where it was.
+			st.Disks[i].Stays = true
+			continue
+		}
+		return s.refused(op, st, "DetachVolume", err)
+	}
+	return op, s.next(&op, st)
+}
+
+// detached waits until no volume is at the instance.
+func (s *Strategy) detached(ctx context.Context, c *awsec2.Client, op backup.Operation, st state, disks []Disk) (backup.Operation, error) {
+	found, err := s.disks(ctx, c, op.Ref, disks)
+	if err != nil {
+		return op, err
+	}
+	held := false
+	for _, d := range disks {
+		v := found[d.Volume] // one that is not there is not attached
+		a, there := at(v, st.Instance)
+		held = held || there
+		if a.State == ec2types.VolumeAttachmentStateBusy || there && time.Since(op.Since) >= s.opts.Settle {
+			op.Find(backup.Finding{ID: "ebs-swap.busy", Severity: backup.SeverityWarning, Ref: ebs.Volume(op.Ref.Account, op.Ref.Region, d.Volume),
+				Message: "the operating system holds the volume", Remedy: "unmount it on the instance; it is waited for"})
+		}
+	}
+	switch {
+	case !held && st.Apart:
+		return op, s.next(&op, st)
+	case !held, time.Since(op.Since) >= s.opts.Settle:
+		// What was read may be old: the call is made again, which sees the truth.
+		to := map[string]string{stageDetached: stageDetach, stageBackDetached: stageBackDetach}[op.Stage]
+		op.To(to, "DetachVolume")
+		if held {
+			op.PollIn(s.opts.PollMax)
+		}
+		return op, nil
+	}
+	s.wait(&op)
+	return op, nil
+}
+
+// attach attaches volumes at their devices. Attaching the same volume twice is refused by EC2, and what is attached is looked at afterwards.
+func (s *Strategy) attach(ctx context.Context, c *awsec2.Client, op backup.Operation, st state, disks []Disk) (backup.Operation, error) {
+	if op.Intent() == backup.ReadOnly {
+		return op, nil
+	}
+	for _, d := range disks {
+		_, err := c.AttachVolume(ctx, &awsec2.AttachVolumeInput{VolumeId: aws.String(d.Volume), InstanceId: &st.Instance, Device: aws.String(d.Device)}, s.changing)
+		if err == nil || table.Classify(err).AWSCode == volumeInUse {
+			continue
+		}
+		return s.refused(op, st, "AttachVolume", err)
+	}
+	return op, s.next(&op, st)
+}
+
+// attached waits until every volume is attached to the instance at its device.
+func (s *Strategy) attached(ctx context.Context, c *awsec2.Client, op backup.Operation, st state, disks []Disk) (backup.Operation, error) {
+	found, err := s.disks(ctx, c, op.Ref, disks)
+	if err != nil {
+		return op, err
+	}
+	missing := false
+	for _, d := range disks {
+		v := found[d.Volume]
+		a, there := at(v, st.Instance)
+		switch {
+		case there && aws.ToString(a.Device) == d.Device && a.State == ec2types.VolumeAttachmentStateAttached:
+		case time.Since(op.Since) < s.opts.Settle:
+			missing = true
+		case len(v.Attachments) > 0 && (!there || aws.ToString(a.Device) != d.Device):
+			return s.fail(op, st, failure(op, backup.ErrConflict, "somebody else has attached it: see who, and start the work again with another token", "%s is attached elsewhere", d.Volume))
+		default:
+			to := map[string]string{stageAttached: stageAttach, stageBackAttached: stageBackAttach}[op.Stage]
+			op.To(to, "AttachVolume")
+			op.PollIn(s.opts.PollMax)
+			return op, nil
+		}
+	}
+	if missing {
+		s.wait(&op)
+		return op, nil
+	}
+	return op, s.next(&op, st)
+}
+
+func tagList(m map[string]string) []ec2types.Tag {
+	out := make([]ec2types.Tag, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		v := m[k]
+		out = append(out, ec2types.Tag{Key: &k, Value: &v})
+	}
+	return out
+}
