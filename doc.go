@@ -14,7 +14,8 @@
 // # The packages
 //
 //   - backup is the core: Strategy, Operation, Runner, Store, Observer and errors. It needs only the standard library.
-//   - ebs, rds and elasticache are the strategies. Whoever imports one compiles the SDK of that service only.
+//   - ebs, rds and elasticache are the strategies. Whoever imports one compiles the SDK of that service only. ebs/ami makes images, ebs/swap
+//     puts restored volumes in the place of others on a running instance, and ebs/quiesce freezes and thaws hosts around a set.
 //   - s3export/elasticacheexport prepares a bucket, exports ElastiCache snapshots to it, reads back every byte, writes a manifest last, and
 //     copies exports to other Regions and accounts; elasticache seeds a new cache from one. s3export/rdsexport exports RDS snapshots.
 //     s3export/protect applies lifecycle rules and Object Lock. s3export/objectcopy and s3export/rdb are usable alone: copies of large
