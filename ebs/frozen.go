@@ -3,6 +3,7 @@ package ebs
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -251,7 +252,7 @@ func (s *Strategy) label(ctx context.Context, c *awsec2.Client, op backup.Operat
 // cut keeps an error short enough for a State.
 func cut(err error) string {
 	s := err.Error()
-	return s[:min(len(s), 200)]
+	return strings.ToValidUTF8(s[:min(len(s), 200)], "")
 }
 
 // cancelCreate stops a backup whose set was perhaps asked for: that is looked for, after a thaw where there was a freeze.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -346,7 +347,7 @@ func (s *Strategy) deleted(ctx context.Context, c *awsec2.Client, op backup.Oper
 	return op, nil
 }
 
-func cut(s string) string { return s[:min(len(s), 200)] }
+func cut(s string) string { return strings.ToValidUTF8(s[:min(len(s), 200)], "") }
 
 // finding makes a finding of an error.
 func finding(op backup.Operation, err error) backup.Finding {

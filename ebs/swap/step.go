@@ -3,6 +3,7 @@ package swap
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -333,7 +334,7 @@ func (s *Strategy) made(ctx context.Context, c *awsec2.Client, op backup.Operati
 	return op, s.next(&op, st)
 }
 
-func cut(s string) string { return s[:min(len(s), 300)] }
+func cut(s string) string { return strings.ToValidUTF8(s[:min(len(s), 300)], "") }
 
 type errText string
 

@@ -141,7 +141,7 @@ func (s *Strategy) stepCopy(ctx context.Context, op backup.Operation) (backup.Op
 	case stageCopyCheck:
 		return s.checkCopy(ctx, op, st)
 	case stageStop:
-		op.Fail(failure(op, "copy", backup.ErrCanceled, "", "canceled when %d of %d files and the manifest were copied", st.At, st.Files))
+		op.Fail(failure(op, "copy", backup.ErrCanceled, "", "canceled on request, with %d of %d files copied", st.At, st.Files))
 		return op, nil
 	}
 	return op, failure(op, "copy", backup.ErrInvalid, "the operation was changed, or a newer release wrote it", "unknown stage %q", op.Stage)

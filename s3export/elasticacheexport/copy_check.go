@@ -186,7 +186,7 @@ func (s *Strategy) later(before, op backup.Operation, st copyState, err error) (
 	return next, next.SetState(st)
 }
 
-// cancelCopy hands the wish on to the copy of the file that is under way. Between two of them, nothing is.
+// cancelCopy hands the wish on to the copy of the file that is under way. While one is read back, there is none, and the coming Step ends the work.
 func (s *Strategy) cancelCopy(ctx context.Context, op backup.Operation) (backup.Operation, error) {
 	var st copyState
 	if err := op.GetState(&st); err != nil {

@@ -1,6 +1,7 @@
 package elasticacheexport_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -286,4 +287,18 @@ func TestStartRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestStoredNameStays carries on an export that an older release named otherwise.
+func TestStoredNameStays(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.bucket(bucket, all...)
+		op := b.start("plain", "")
+		op.State = bytes.ReplaceAll(op.State, []byte(`"swx-`), []byte(`"sw-`))
+		op = b.run(op)
+		want(b, op, "", 0)
+		if keys := b.keys(); len(keys) != 2 || !strings.HasPrefix(keys[0], "sw-") || !strings.HasPrefix(keys[1], "sw-") {
+			b.Errorf("keys %v", keys)
+		}
+	})
 }
