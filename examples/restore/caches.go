@@ -1,10 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/backup/awssim"
@@ -25,11 +30,7 @@ func (c *cloud) group(id string) elasticachesim.GroupView {
 // describe prints a cache group as it is.
 func (c *cloud) describe(label, id string) {
 	g := c.group(id)
-	if g.ID == "" {
-		c.out.line(label, "%s: there is none", id)
-		return
-	}
-	c.out.line(label, "%s: %s, %s, disks encrypted: %t, of the snapshot: %t, tag team %q", id, g.Status, g.NodeType, g.AtRest, g.From != "", g.Tags["team"])
+	c.out.line(label, "%s: %s, %s, disks encrypted: %t, made of: %s, tag team: %s", id, g.Status, g.NodeType, g.AtRest, cmp.Or(g.From, "nothing"), g.Tags["team"])
 }
 
 // likewise gives the options that rebuild a group as it is, but for what edit changes.
@@ -41,7 +42,7 @@ func likewise(ctx context.Context, p *process, r backup.Ref, edit func(*elastica
 	return elasticache.RebuildOptions{Restore: o}, err
 }
 
-// rebuild gives a group larger nodes and encrypted disks, which no change of the running group can. The process is told to stop when the group
+// rebuild gives a group larger nodes and encrypted disks, which no running group can be given. The process is told to stop when the group
 // is being deleted: the worst moment there is.
 func (c *cloud) rebuild(ctx context.Context) error {
 	c.out.heading("6. A cache group is rebuilt under its own id")
@@ -89,7 +90,7 @@ func (c *cloud) rebuild(ctx context.Context) error {
 	c.out.line("rebuild", "%s; Points: %s, Made: %s, answers at %d endpoints", op.Phase, op.Points[0].ID, op.Made[0].ID, len(op.Endpoints))
 	c.describe("after", sessions)
 	g := c.group(sessions)
-	c.out.check(op.Err() == nil && g.Status == "available" && g.From == "sessions-before-encryption" && slices.Equal(op.Made, backup.Refs{r}), "the group is back under its id, with the data of the snapshot")
+	c.out.check(g.Status == "available" && g.From == "sessions-before-encryption" && slices.Equal(op.Made, backup.Refs{r}), "the group is back under its id, with the data of the snapshot")
 	c.out.check(g.NodeType == "cache.r7g.large" && g.AtRest && g.Tags["team"] == "web", "it has the new settings and its old tags")
 	c.out.check(c.calls("DeleteReplicationGroup") == 1 && c.calls("CreateReplicationGroup") == 3, "it was deleted once and made once, by two processes")
 	return nil
@@ -107,7 +108,7 @@ type refusal struct {
 }
 
 func (c *cloud) refusals() []refusal {
-	as := func(*elasticache.RestoreOptions) {}
+	as := func(*elasticache.RestoreOptions) {} // as it is
 	return []refusal{
 		{title: "no security groups are named", code: backup.ErrInvalid, edit: func(o *elasticache.RestoreOptions) { o.SecurityGroups = nil }},
 		{title: "the engine would be an older one than the data's", code: backup.ErrUnsupported, points: 1,
@@ -115,7 +116,16 @@ func (c *cloud) refusals() []refusal {
 		{title: "there is no such subnet group", code: backup.ErrInvalid, points: 1, edit: func(o *elasticache.RestoreOptions) { o.SubnetGroup = "nowhere" }},
 		{title: "the snapshot fails", code: backup.ErrFailed, points: 1, edit: as,
 			before: func() { c.world.Inject(awssim.Fault{Operation: "CreateSnapshot", Kind: awssim.FaultAsync}) }},
-		{title: "the snapshot is not whole: AWS tells of two of the three shards", code: backup.ErrFailed, points: 1, edit: as, before: func() { c.short = true }},
+		{title: "the snapshot is not whole: AWS tells of two of the three shards", code: backup.ErrFailed, points: 1, edit: as, before: func() {
+			c.less = func(s *ectypes.Snapshot) { s.NodeSnapshots = s.NodeSnapshots[:len(s.NodeSnapshots)-1] }
+		}},
+		{title: "the snapshot is not whole: it lacks hash slots", code: backup.ErrFailed, points: 1, edit: as, before: func() {
+			c.less = func(s *ectypes.Snapshot) {
+				if last := s.NodeSnapshots[len(s.NodeSnapshots)-1]; last.NodeGroupConfiguration != nil {
+					last.NodeGroupConfiguration.Slots = aws.String("10922-16000")
+				}
+			}
+		}},
 	}
 }
 
@@ -126,7 +136,7 @@ func (c *cloud) rebuildRefused(ctx context.Context) error {
 	made := c.group(orders).Made
 	deletions := c.calls("DeleteReplicationGroup")
 	for i, x := range c.refusals() {
-		c.short = false
+		c.less = nil
 		if x.before != nil {
 			x.before()
 		}
@@ -139,7 +149,7 @@ func (c *cloud) rebuildRefused(ctx context.Context) error {
 			return err
 		}
 		c.out.print("\n7.%d %s\n", i+1, x.title)
-		code, points := backup.Code(""), 0
+		code := backup.Code("")
 		op, err := p.caches.StartRebuild(ctx, r, backup.Spec{Token: fmt.Sprint("refused ", i), Name: fmt.Sprint("orders-before-", i+1), Options: o})
 		if err != nil {
 			code = backup.CodeOf(err)
@@ -149,12 +159,25 @@ func (c *cloud) rebuildRefused(ctx context.Context) error {
 				return err
 			}
 			c.out.failure(op)
-			code, points = backup.CodeOf(op.Err()), len(op.Points)
+			code = backup.CodeOf(op.Err())
 		}
 		g := c.group(orders)
-		c.out.line("the group", "%s, %d shards", g.Status, len(g.Shards))
-		c.out.check(code == x.code && points == x.points && g.Status == "available" && g.Made.Equal(made) && c.calls("DeleteReplicationGroup") == deletions,
+		c.out.line("the group", "%s, %d shards; Points lists %d%s", g.Status, len(g.Shards), len(op.Points), names(op.Points))
+		c.out.check(code == x.code && len(op.Points) == x.points && g.Status == "available" && g.Made.Equal(made) && c.calls("DeleteReplicationGroup") == deletions,
 			"nothing was deleted when %s", x.title)
 	}
+	c.less = nil
 	return nil
+}
+
+// names gives the ids of what is listed, behind a colon.
+func names(all backup.Refs) string {
+	if len(all) == 0 {
+		return ""
+	}
+	var ids []string
+	for _, r := range all {
+		ids = append(ids, r.ID)
+	}
+	return ": " + strings.Join(ids, ", ")
 }

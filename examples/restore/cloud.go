@@ -49,8 +49,8 @@ type cloud struct {
 	old map[string]string
 	// set is the recovery point of the instance, and member that of the volume at dataDevice alone.
 	set, member backup.Ref
-	// short has AWS tell less of snapshots than they have.
-	short bool
+	// less has AWS tell less of a cache group's snapshot than it has; nil for the truth.
+	less func(*ectypes.Snapshot)
 }
 
 func newCloud(out *report, dir string) *cloud {
@@ -63,10 +63,11 @@ func newCloud(out *report, dir string) *cloud {
 
 // config is what a program has from the SDK's package config.
 func (c *cloud) config() aws.Config {
-	if c.short {
-		return short(c.world.Config(account, region))
+	cfg := c.world.Config(account, region)
+	if c.less != nil {
+		return untruthful(cfg, c.less)
 	}
-	return c.world.Config(account, region)
+	return cfg
 }
 
 // attached gives the volumes at the instance by device, in truth.

@@ -63,7 +63,11 @@ func run(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	c := newCloud(&report{w: w}, dir)
+	return newCloud(&report{w: w}, dir).everything(ctx)
+}
+
+// everything is the whole program, with a Store in the folder that the cloud was made with.
+func (c *cloud) everything(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{
 		c.begin, c.backUp, c.fetchBeside, c.swapKilled, c.swapRefused, c.rebuild, c.rebuildRefused,
 	} {

@@ -27,7 +27,7 @@ func (c *cloud) start(optFns ...func(*backup.RunnerOptions)) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	const soon, settle = time.Millisecond, 5 * time.Second
+	const soon, settle = 20 * time.Millisecond, 5 * time.Second
 	cfg := c.config()
 	p := &process{
 		volumes: ebs.NewFromConfig(cfg, func(o *ebs.Options) {
@@ -89,7 +89,8 @@ func (p *process) untilKilled(ctx context.Context, op backup.Operation) (killed 
 	return killed, err
 }
 
-// resume is what a program does when it starts: it asks for what was begun, and carries that on. There is one such Operation here.
+// resume is what a program does when it starts: it asks for what was begun, and carries that on. There is one such Operation here, and
+// it must succeed.
 func (p *process) resume(ctx context.Context, out *report) (op backup.Operation, err error) {
 	n := 0
 	for begun, err := range p.runner.Unfinished(ctx) {
@@ -100,16 +101,12 @@ func (p *process) resume(ctx context.Context, out *report) (op backup.Operation,
 		if begun.Next != "" {
 			next = fmt.Sprintf("next is %s, of which %d may have been sent", begun.Next, begun.Attempt)
 		}
-		out.line("a new one", "finds %s of %s unfinished, in stage %q; %s", begun.Action, begun.Ref.ID, begun.Stage, next)
+		out.line("a new one", "finds %s of the %s unfinished, in stage %q; %s", begun.Action, begun.Ref.Type, begun.Stage, next)
 		op = begun
 		n++
 	}
 	if n != 1 {
 		return op, fmt.Errorf("%d operations are unfinished", n)
 	}
-	op, err = p.runner.Await(ctx, op)
-	if err != nil && !op.Done() {
-		return op, err
-	}
-	return op, nil
+	return p.runner.Await(ctx, op)
 }
