@@ -314,6 +314,12 @@ func (s *Strategy) preflightRebuild(ctx context.Context, c *awselasticache.Clien
 	if err := st.keepTags(op, tags); readable && err != nil {
 		return found, err
 	}
+	if name := st.Options.SubnetGroup; name != "" {
+		// The work looks at it too, and fails before anything is deleted; here it is told before a snapshot is made.
+		if _, err := c.DescribeCacheSubnetGroups(ctx, &awselasticache.DescribeCacheSubnetGroupsInput{CacheSubnetGroupName: &name}); err != nil {
+			return found, table.Wrap(Kind, "DescribeCacheSubnetGroups", op.Ref, err)
+		}
+	}
 	warn("writes-lost", "what is written after the snapshot began is lost, and clients have no cache until it is made anew", "stop the writers first")
 	d, err := s.daily(ctx, c, op.Ref)
 	if err != nil {

@@ -178,6 +178,17 @@ func TestRebuildWithOtherSettings(t *testing.T) {
 	})
 }
 
+// A subnet group that is not there shows before a snapshot is made.
+func TestRebuildPreflightSeesTheSubnetGroup(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.group("sessions", 0, 1)
+		op := b.startRebuild(group("sessions"), func(o *elasticache.RestoreOptions) { o.SubnetGroup = "nowhere" })
+		if found, err := b.s.Preflight(b.Context(), op); !errors.Is(err, backup.ErrInvalid) && !errors.Is(err, backup.ErrNotFound) || backup.HintOf(err) == "" {
+			b.Errorf("%v %v", found, err)
+		}
+	})
+}
+
 func TestStartRebuildRefuses(t *testing.T) {
 	b := newBed(t)
 	good := elasticache.RestoreOptions{SecurityGroups: []string{"sg-1"}}
