@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -69,7 +70,7 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 		if !permanent(err) && backup.CodeOf(err) != backup.ErrDenied {
 			return nil, err
 		}
-		found = append(found, problem(op, string(op.Action)+"-refused", err.Error(), backup.HintOf(err)))
+		found = append(found, problem(op, strings.TrimPrefix(string(op.Action), Kind+".")+"-refused", err.Error(), backup.HintOf(err)))
 	}
 	slices.SortStableFunc(found, func(a, b backup.Finding) int { return cmp.Compare(weight(a), weight(b)) })
 	return found, nil

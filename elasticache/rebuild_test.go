@@ -183,8 +183,10 @@ func TestRebuildPreflightSeesTheSubnetGroup(t *testing.T) {
 	bubble(t, func(b *bed) {
 		b.group("sessions", 0, 1)
 		op := b.startRebuild(group("sessions"), func(o *elasticache.RestoreOptions) { o.SubnetGroup = "nowhere" })
-		if found, err := b.s.Preflight(b.Context(), op); !errors.Is(err, backup.ErrInvalid) && !errors.Is(err, backup.ErrNotFound) || backup.HintOf(err) == "" {
-			b.Errorf("%v %v", found, err)
+		found, err := b.s.Preflight(b.Context(), op)
+		b.ok(err)
+		if len(found) == 0 || found[0].ID != "elasticache.rebuild-refused" || found[0].Severity != backup.SeverityError || !strings.Contains(found[0].Message, "nowhere") || found[0].Remedy == "" {
+			b.Errorf("%+v", found)
 		}
 	})
 }
