@@ -19,6 +19,14 @@ func (w *world) elasticache(cfg aws.Config) strategy {
 
 var cacheTags = []ectypes.Tag{{Key: aws.String("team"), Value: aws.String("orders")}}
 
+// cacheTypes are the types of resources and of recovery points that the tests look for: moto has no serverless caches.
+func (w *world) cacheTypes() (resources, points []string) {
+	if w.differs("elasticache-serverless") {
+		return []string{elasticache.TypeReplicationGroup, elasticache.TypeCluster}, []string{elasticache.TypeSnapshot}
+	}
+	return nil, nil
+}
+
 func (w *world) cacheSnapshots(c *awselasticache.Client) func() int {
 	return func() int {
 		w.t.Helper()
@@ -32,8 +40,9 @@ func TestCacheCluster(t *testing.T) {
 	both(t, func(w *world) {
 		c := w.sessions("redis")
 		source := elasticache.Cluster(w.account, region, "sessions")
+		resources, points := w.cacheTypes()
 		w.life(kit{
-			strategy: w.elasticache, source: source, missing: elasticache.Cluster(w.account, region, "nobody"), discovered: []backup.Ref{source},
+			strategy: w.elasticache, source: source, missing: elasticache.Cluster(w.account, region, "nobody"), discovered: []backup.Ref{source}, resources: resources, points: points,
 			service: "ElastiCache", create: "CreateSnapshot", restore: "CreateCacheCluster",
 			options:          elasticache.RestoreOptions{ID: "sessions-drill", SecurityGroups: []string{w.firewall}},
 			preflightRestore: []string{"elasticache.open-access"},
@@ -68,8 +77,9 @@ func TestReplicationGroup(t *testing.T) {
 	both(t, func(w *world) {
 		c := w.carts(nil)
 		source := elasticache.ReplicationGroup(w.account, region, "carts")
+		resources, points := w.cacheTypes()
 		w.life(kit{
-			strategy: w.elasticache, source: source, missing: elasticache.ReplicationGroup(w.account, region, "nobody"), discovered: []backup.Ref{source},
+			strategy: w.elasticache, source: source, missing: elasticache.ReplicationGroup(w.account, region, "nobody"), discovered: []backup.Ref{source}, resources: resources, points: points,
 			service: "ElastiCache", create: "CreateSnapshot", restore: "CreateReplicationGroup",
 			options:          elasticache.RestoreOptions{ID: "carts-drill", SecurityGroups: []string{w.firewall}},
 			preflightRestore: []string{"elasticache.open-access"},

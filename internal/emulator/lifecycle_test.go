@@ -30,6 +30,8 @@ type kit struct {
 	source, missing backup.Ref
 	// discovered are all resources with that tag.
 	discovered []backup.Ref
+	// resources and points are the types that are looked for; empty means all.
+	resources, points []string
 	// service, create and restore name the calls that make something.
 	service, create, restore string
 	options                  backup.Options
@@ -107,11 +109,11 @@ func (w *world) life(k kit) {
 	t.Helper()
 	dir := t.TempDir()
 	s := k.strategy(w.config())
-	query := backup.Query{Account: w.account, Region: region}
+	query := backup.Query{Account: w.account, Region: region, Types: k.points}
 
 	// Discover.
 	q := query
-	q.Tags = tags
+	q.Tags, q.Types = tags, k.resources
 	found := []backup.Ref{}
 	for r, err := range s.Discover(ctx, q) {
 		w.must("Discover", err)

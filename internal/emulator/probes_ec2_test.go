@@ -1,14 +1,12 @@
 package emulator
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/smithy-go"
 )
 
 // freshVolume makes a volume.
@@ -38,22 +36,10 @@ func probeEC2States(w *world) string {
 
 func probeEC2Keeps(w *world) string {
 	c := awsec2.NewFromConfig(w.config())
-	known := 0
-	count := func(err error) {
-		var api smithy.APIError
-		if err == nil {
-			known++
-		} else if !errors.As(err, &api) || api.ErrorCode() != "InvalidAction" {
-			w.t.Error(err)
-		}
-	}
-	_, err := c.DescribeLockedSnapshots(w.ctx, &awsec2.DescribeLockedSnapshotsInput{})
-	count(err)
-	_, err = c.DescribeFastSnapshotRestores(w.ctx, &awsec2.DescribeFastSnapshotRestoresInput{})
-	count(err)
-	_, err = c.ListSnapshotsInRecycleBin(w.ctx, &awsec2.ListSnapshotsInRecycleBinInput{})
-	count(err)
-	return fmt.Sprintf("%d of 3 are known", known)
+	_, locked := c.DescribeLockedSnapshots(w.ctx, &awsec2.DescribeLockedSnapshotsInput{})
+	_, fast := c.DescribeFastSnapshotRestores(w.ctx, &awsec2.DescribeFastSnapshotRestoresInput{})
+	_, bin := c.ListSnapshotsInRecycleBin(w.ctx, &awsec2.ListSnapshotsInRecycleBinInput{})
+	return w.known(locked, fast, bin)
 }
 
 func probeEC2Token(w *world) string {
@@ -127,4 +113,42 @@ func probeEC2Exclude(w *world) string {
 	out, err := c.CreateSnapshots(w.ctx, &awsec2.CreateSnapshotsInput{InstanceSpecification: &ec2types.InstanceSpecification{InstanceId: &instance.ID, ExcludeDataVolumeIds: data[:1]}})
 	w.must("CreateSnapshots", err)
 	return fmt.Sprintf("%d snapshots of 3 volumes", len(out.Snapshots))
+}
+
+func probeEC2Copy(w *world) string {
+	c := awsec2.NewFromConfig(w.config())
+	volume := w.freshVolume(c, nil)
+	of := w.freshSnapshot(c, volume)
+	w.settle()
+	made, err := c.CopySnapshot(w.ctx, &awsec2.CopySnapshotInput{SourceRegion: aws.String(region), SourceSnapshotId: of.SnapshotId})
+	w.must("CopySnapshot", err)
+	w.settle()
+	out, err := c.DescribeSnapshots(w.ctx, &awsec2.DescribeSnapshotsInput{SnapshotIds: []string{aws.ToString(made.SnapshotId)}})
+	w.must("DescribeSnapshots", err)
+	named := aws.ToString(out.Snapshots[0].VolumeId)
+	if named == volume {
+		named = "the volume"
+	}
+	return fmt.Sprintf("%s, %q", named, out.Snapshots[0].TransferType)
+}
+
+func probeEC2Image(w *world) string {
+	c := awsec2.NewFromConfig(w.config())
+	instance, _ := w.server(c)
+	_, err := c.CreateImage(w.ctx, &awsec2.CreateImageInput{InstanceId: &instance.ID, Name: aws.String("one"), NoReboot: aws.Bool(true), TagSpecifications: ec2Tags(ec2types.ResourceTypeSnapshot)})
+	return w.code(err, "accepted")
+}
+
+func probeEC2ImageCopy(w *world) string {
+	c := awsec2.NewFromConfig(w.config())
+	instance, _ := w.server(c)
+	of, err := c.CreateImage(w.ctx, &awsec2.CreateImageInput{InstanceId: &instance.ID, Name: aws.String("one"), NoReboot: aws.Bool(true)})
+	w.must("CreateImage", err)
+	w.settle()
+	made, err := c.CopyImage(w.ctx, &awsec2.CopyImageInput{SourceImageId: of.ImageId, SourceRegion: aws.String(region), Name: aws.String("two"), TagSpecifications: ec2Tags(ec2types.ResourceTypeImage)})
+	w.must("CopyImage", err)
+	w.settle()
+	out, err := c.DescribeImages(w.ctx, &awsec2.DescribeImagesInput{ImageIds: []string{aws.ToString(made.ImageId)}})
+	w.must("DescribeImages", err)
+	return fmt.Sprintf("%d tags", len(out.Images[0].Tags))
 }

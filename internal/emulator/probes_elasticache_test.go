@@ -130,3 +130,30 @@ func probeCachePages(w *world) string {
 	w.must("DescribeSnapshots", err)
 	return pages(len(out.Snapshots), "marker", out.Marker)
 }
+
+// known counts the calls that the service knows, whatever else it thinks of them.
+func (w *world) known(errs ...error) string {
+	w.t.Helper()
+	n := 0
+	for _, err := range errs {
+		if w.code(err, "") != "InvalidAction" {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d of %d are known", n, len(errs))
+}
+
+func probeCacheServerless(w *world) string {
+	c := awselasticache.NewFromConfig(w.config())
+	_, caches := c.DescribeServerlessCaches(w.ctx, &awselasticache.DescribeServerlessCachesInput{})
+	_, snapshots := c.DescribeServerlessCacheSnapshots(w.ctx, &awselasticache.DescribeServerlessCacheSnapshotsInput{})
+	return w.known(caches, snapshots)
+}
+
+func probeCacheChanges(w *world) string {
+	c := w.sessions("redis")
+	_, copied := c.CopySnapshot(w.ctx, &awselasticache.CopySnapshotInput{SourceSnapshotName: aws.String("one"), TargetSnapshotName: aws.String("two")})
+	_, group := c.ModifyReplicationGroup(w.ctx, &awselasticache.ModifyReplicationGroupInput{ReplicationGroupId: aws.String("carts"), SnapshotRetentionLimit: aws.Int32(1)})
+	_, cluster := c.ModifyCacheCluster(w.ctx, &awselasticache.ModifyCacheClusterInput{CacheClusterId: aws.String("sessions"), SnapshotRetentionLimit: aws.Int32(1)})
+	return w.known(copied, group, cluster)
+}

@@ -62,3 +62,48 @@ func probeRDSDelete(w *world) string {
 	_, err := w.orders().DeleteDBInstance(w.ctx, &awsrds.DeleteDBInstanceInput{DBInstanceIdentifier: aws.String("orders")})
 	return w.code(err, "accepted")
 }
+
+func probeRDSClusterID(w *world) string {
+	cfg := w.config()
+	if w.emulated {
+		cfg.HTTPClient = nil // the transport of the tests would write it into the answer
+	}
+	c := awsrds.NewFromConfig(cfg)
+	w.cluster(c, "main", nil)
+	_, err := c.CreateDBClusterSnapshot(w.ctx, &awsrds.CreateDBClusterSnapshotInput{DBClusterIdentifier: aws.String("main"), DBClusterSnapshotIdentifier: aws.String("one")})
+	w.must("CreateDBClusterSnapshot", err)
+	w.settle()
+	of, err := c.DescribeDBClusters(w.ctx, &awsrds.DescribeDBClustersInput{DBClusterIdentifier: aws.String("main")})
+	w.must("DescribeDBClusters", err)
+	out, err := c.DescribeDBClusterSnapshots(w.ctx, &awsrds.DescribeDBClusterSnapshotsInput{DBClusterSnapshotIdentifier: aws.String("one")})
+	w.must("DescribeDBClusterSnapshots", err)
+	switch got := aws.ToString(out.DBClusterSnapshots[0].DbClusterResourceId); got {
+	case "":
+		return "not told"
+	case aws.ToString(of.DBClusters[0].DbClusterResourceId):
+		return "that of the cluster"
+	default:
+		return got
+	}
+}
+
+func probeRDSAutomated(w *world) string {
+	c := awsrds.NewFromConfig(w.config())
+	w.databaseWith(c, "orders", func(in *awsrds.CreateDBInstanceInput) { in.BackupRetentionPeriod = aws.Int32(7) })
+	out, err := c.DescribeDBInstanceAutomatedBackups(w.ctx, &awsrds.DescribeDBInstanceAutomatedBackupsInput{DBInstanceIdentifier: aws.String("orders")})
+	w.must("DescribeDBInstanceAutomatedBackups", err)
+	for _, b := range out.DBInstanceAutomatedBackups {
+		if b.DBInstanceArn == nil && b.DbiResourceId == nil && b.RestoreWindow == nil {
+			return "no ARN, no resource id, no window"
+		}
+		if b.DBInstanceArn != nil && b.DbiResourceId != nil && b.RestoreWindow != nil {
+			return "an ARN, a resource id, a window"
+		}
+	}
+	return fmt.Sprintf("%+v", out.DBInstanceAutomatedBackups)
+}
+
+func probeRDSClusterAutomated(w *world) string {
+	_, err := awsrds.NewFromConfig(w.config()).DescribeDBClusterAutomatedBackups(w.ctx, &awsrds.DescribeDBClusterAutomatedBackupsInput{})
+	return w.known(err)
+}

@@ -18,9 +18,18 @@ func (w *world) rds(cfg aws.Config) strategy {
 // database makes an instance without automated backups.
 func (w *world) database(c *awsrds.Client, id string) {
 	w.t.Helper()
-	_, err := c.CreateDBInstance(w.ctx, &awsrds.CreateDBInstanceInput{DBInstanceIdentifier: &id, DBInstanceClass: aws.String("db.t4g.medium"), Engine: aws.String("postgres"),
+	w.databaseWith(c, id, nil)
+}
+
+func (w *world) databaseWith(c *awsrds.Client, id string, edit func(in *awsrds.CreateDBInstanceInput)) {
+	w.t.Helper()
+	in := &awsrds.CreateDBInstanceInput{DBInstanceIdentifier: &id, DBInstanceClass: aws.String("db.t4g.medium"), Engine: aws.String("postgres"),
 		AllocatedStorage: aws.Int32(20), MasterUsername: aws.String("tester"), MasterUserPassword: aws.String("not-a-secret"), BackupRetentionPeriod: aws.Int32(0),
-		Tags: []rdstypes.Tag{{Key: aws.String("team"), Value: aws.String("orders")}}})
+		Tags: []rdstypes.Tag{{Key: aws.String("team"), Value: aws.String("orders")}}}
+	if edit != nil {
+		edit(in)
+	}
+	_, err := c.CreateDBInstance(w.ctx, in)
 	w.must("CreateDBInstance", err)
 	w.settle()
 }
@@ -58,6 +67,40 @@ func TestDatabase(t *testing.T) {
 				}
 				if len(x.VpcSecurityGroups) != 1 || aws.ToString(x.VpcSecurityGroups[0].VpcSecurityGroupId) != w.firewall {
 					w.t.Errorf("the new instance has the security groups %+v", x.VpcSecurityGroups)
+				}
+			},
+		})
+	})
+}
+
+func TestDatabaseCluster(t *testing.T) {
+	both(t, func(w *world) {
+		c := awsrds.NewFromConfig(w.config())
+		w.cluster(c, "main", nil)
+		source := rds.Cluster(w.account, region, "main")
+		w.life(kit{
+			strategy: w.rds, source: source, missing: rds.Cluster(w.account, region, "nobody"), discovered: []backup.Ref{source},
+			service: "RDS", create: "CreateDBClusterSnapshot", restore: "RestoreDBClusterFromSnapshot",
+			options: rds.RestoreClusterOptions{ID: "main-drill", SubnetGroup: w.subnets, SecurityGroups: []string{w.firewall},
+				Instances: []rds.ClusterInstance{{ID: "main-drill-1", Class: "db.r6g.large"}, {ID: "main-drill-2", Class: "db.r6g.large"}}},
+			preflightRestore: []string{"rds.unencrypted", "rds.default-parameters"},
+			count: func() int {
+				out, err := c.DescribeDBClusterSnapshots(w.ctx, &awsrds.DescribeDBClusterSnapshotsInput{SnapshotType: aws.String("manual")})
+				w.must("DescribeDBClusterSnapshots", err)
+				return len(out.DBClusterSnapshots)
+			},
+			members: 1,
+			point: func(p backup.RecoveryPoint) {
+				if p.Engine != "aurora-postgresql" || p.CreatedAt.IsZero() || p.ARN == "" {
+					w.t.Errorf("the recovery point is %+v", p)
+				}
+			},
+			restored: func(op backup.Operation) {
+				out, err := c.DescribeDBClusters(w.ctx, &awsrds.DescribeDBClustersInput{DBClusterIdentifier: aws.String("main-drill")})
+				w.must("DescribeDBClusters", err)
+				x := out.DBClusters[0]
+				if len(op.Made) != 3 || len(x.DBClusterMembers) != 2 || aws.ToString(x.DBSubnetGroup) != w.subnets || len(op.Endpoints) == 0 || op.Endpoints[0].Host != aws.ToString(x.Endpoint) {
+					w.t.Errorf("made %v with the endpoints %+v, the cluster is %+v", op.Made, op.Endpoints, x)
 				}
 			},
 		})

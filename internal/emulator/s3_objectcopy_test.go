@@ -75,8 +75,9 @@ func objectcopyRows() []behaviour {
 		{id: "objectcopy-missing", what: "objectcopy of a missing object", aws: "failed not found", run: func(s *store) string {
 			return s.copied(s.bucket("a"))
 		}},
-		{id: "objectcopy-lost", what: "objectcopy in parts of which the answers of CreateMultipartUpload, of UploadPartCopy and of CompleteMultipartUpload are lost",
-			aws: "1 succeeded same , 1 succeeded same , 1 succeeded same ", run: func(s *store) string {
+		{id: "objectcopy-lost", what: "objectcopy in parts of which the answers of CreateMultipartUpload, of UploadPartCopy and of CompleteMultipartUpload are lost, and the uploads that are left",
+			// An upload without parts could be anybody's: it is told in a finding and not taken, so that the first one stays for the lifecycle rule.
+			aws: "1 succeeded same k, 1 succeeded same , 1 succeeded same ", run: func(s *store) string {
 				var all []any
 				data := pattern(12 * mib)
 				for i, operation := range []string{"CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload"} {

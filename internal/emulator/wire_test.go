@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -20,12 +21,23 @@ type wire struct {
 	mu sync.Mutex
 	// answered are the operations that the emulator answered, with a result or an error of the API; lacking are those that it has not.
 	answered, lacking map[string]bool
+	// clusters are the resource ids of DB clusters, by identifier.
+	clusters map[string]string
 	// lose is the operation whose next answer is lost, lost how many were.
 	lose string
 	lost int
 }
 
-func newWire() *wire { return &wire{answered: map[string]bool{}, lacking: map[string]bool{}} }
+// refusals are how the services of the query protocols write an error.
+var refusals = map[string]string{
+	"EC2":         "<Response><Errors><Error>%s</Error></Errors></Response>",
+	"RDS":         "<ErrorResponse><Error>%s</Error></ErrorResponse>",
+	"ElastiCache": "<ErrorResponse><Error>%s</Error></ErrorResponse>",
+}
+
+func newWire() *wire {
+	return &wire{answered: map[string]bool{}, lacking: map[string]bool{}, clusters: map[string]string{}}
+}
 
 // RoundTrip sends a request. An answer of status 500 and above that is no error of the API means that the emulator does not have the operation,
 // or broke in it; moto then answers with a page of HTML.
@@ -40,14 +52,19 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if strings.HasPrefix(name, "RDS.") {
+		body = w.mended(body)
+		resp.ContentLength = int64(len(body))
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 	if resp.StatusCode >= http.StatusInternalServerError && !strings.Contains(string(body), "<Code>") && !strings.Contains(string(body), `"__type"`) {
 		w.lacking[name] = true
-		if operation, ok := strings.CutPrefix(name, "EC2."); ok {
-			// EC2 itself refuses what it does not know, and does not break in it.
-			refusal := fmt.Sprintf("<Response><Errors><Error><Code>InvalidAction</Code><Message>The action %s is not valid for this web service.</Message></Error></Errors></Response>", operation)
+		service, operation, _ := strings.Cut(name, ".")
+		if frame, ok := refusals[service]; ok {
+			// AWS itself refuses what it does not know, and does not break in it.
+			refusal := fmt.Sprintf(frame, "<Code>InvalidAction</Code><Message>The action "+operation+" is not valid for this web service.</Message>")
 			resp.StatusCode, resp.Status = http.StatusBadRequest, "400 Bad Request"
 			resp.ContentLength, resp.Body = int64(len(refusal)), io.NopCloser(strings.NewReader(refusal))
 		}
@@ -60,6 +77,31 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 	}
 	return resp, nil
+}
+
+var (
+	clusterText  = regexp.MustCompile(`(?s)<DBCluster>.*?</DBCluster>`)
+	snapshotText = regexp.MustCompile(`(?s)<DBClusterSnapshot>.*?</DBClusterSnapshot>`)
+	clusterID    = regexp.MustCompile(`<DBClusterIdentifier>([^<]+)<`)
+	resourceID   = regexp.MustCompile(`<DbClusterResourceId>([^<]+)<`)
+)
+
+// mended tells of snapshots of DB clusters which cluster they are of, where moto leaves that out: see the difference rds-cluster-id. Without it the
+// strategy takes none for its own, and nothing that follows could be tested.
+func (w *wire) mended(body []byte) []byte {
+	for _, x := range clusterText.FindAll(body, -1) {
+		if id, resource := clusterID.FindSubmatch(x), resourceID.FindSubmatch(x); id != nil && resource != nil {
+			w.clusters[string(id[1])] = string(resource[1])
+		}
+	}
+	return snapshotText.ReplaceAllFunc(body, func(x []byte) []byte {
+		id := clusterID.FindSubmatch(x)
+		if id == nil || resourceID.Match(x) || w.clusters[string(id[1])] == "" {
+			return x
+		}
+		end := []byte("</DBClusterSnapshot>")
+		return append(fmt.Appendf(bytes.Clone(bytes.TrimSuffix(x, end)), "<DbClusterResourceId>%s</DbClusterResourceId>", w.clusters[string(id[1])]), end...)
+	})
 }
 
 // losing loses the answer of the next call of an operation of S3, and gives how many were lost.

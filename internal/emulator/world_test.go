@@ -102,6 +102,7 @@ func emulator(t *testing.T) *world {
 	}
 	transport.mu.Lock()
 	transport.lose = "" // of a test that failed before it came to that
+	clear(transport.clusters)
 	transport.mu.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
