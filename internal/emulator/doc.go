@@ -8,5 +8,7 @@
 // each test begins with nothing in it: give the tests an emulator of their own, on the loopback interface, and never anything else.
 //
 // Where the emulator does not do what AWS does, a row of the table of differences says so, and a probe holds the row against both worlds: a row
-// that is not true any more fails. A weakness of the emulator never weakens a strategy: the strategies know nothing of it.
+// that is not true any more fails. A weakness of the emulator never weakens a strategy: the strategies know nothing of it. In two
+// cases the transport of the tests stands in for the emulator: it refuses calls that the emulator breaks in, as AWS refuses what it does not know, and
+// it tells of snapshots of DB clusters which cluster they are of.
 package emulator
