@@ -234,7 +234,7 @@ func Replay(t *testing.T, w Workflow) {
 	}
 }
 
-// Full is the environment variable that has every experiment performed: SNAPWARDEN_SWEEP=full. Without it one in 5 is, and one in 10 under the race
+// Full is the environment variable that has every experiment performed: SNAPWARDEN_SWEEP=full. Without it one in 5 is, and one in 40 under the race
 // detector, which makes the simulated worlds some ten times as slow; the line that a sweep prints says so. Neither shares a factor with the number
 // of lags and variants, so that each of them is met.
 const Full = "SNAPWARDEN_SWEEP"
@@ -244,7 +244,7 @@ func stride() int {
 	case os.Getenv(Full) == "full":
 		return 1
 	case underRace:
-		return 10
+		return 40
 	}
 	return 5
 }
