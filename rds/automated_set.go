@@ -93,7 +93,7 @@ type setState struct {
 // StartSetAutomatedBackups makes the Operation that sets the automated backups of an instance or a cluster. Spec.Options must be
 // AutomatedBackupOptions; Spec.Name and Spec.Tags must be empty, because nothing is made. The Operation succeeds when the settings are in force, or, where
 // the maintenance window is waited for, when RDS holds them as pending, which the finding "rds.pending" then says. Settings that are there already are
-// left alone. Source: RDS API, ModifyDBInstance and ModifyDBCluster; RDS User Guide, "Introduction to backups".
+// left alone. What the change does beside that (backups that go, an interruption) is a finding of Preflight, and of the Operation before the call. Source: RDS API, ModifyDBInstance and ModifyDBCluster; RDS User Guide, "Introduction to backups".
 func (s *Strategy) StartSetAutomatedBackups(_ context.Context, database backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := s.begin(ActionAutomatedBackups, database, spec, TypeInstance, TypeCluster)
 	if err != nil {
@@ -257,6 +257,9 @@ func (s *Strategy) carrySet(ctx context.Context, c *awsrds.Client, op backup.Ope
 		op.To(stagePark, "")
 		op.PollIn(s.opts.Park)
 	default:
+		for _, f := range st.risks(op.Ref, v) {
+			op.Find(f)
+		}
 		st.Armed++
 		op.To(stageModify, k.call)
 	}
@@ -339,13 +342,9 @@ func (s *Strategy) preflightSets(ctx context.Context, c *awsrds.Client, op backu
 	if err != nil {
 		return nil, err
 	}
-	note := func(id, message, remedy string) {
-		found = append(found, backup.Finding{ID: id, Severity: backup.SeverityWarning, Ref: op.Ref, Message: message, Remedy: remedy})
-	}
 	if v == nil {
-		note("rds.not-found", "no such DB "+noun(op.Ref)+" is visible", "check the identifier, the account and the Region")
-		found[0].Severity = backup.SeverityError
-		return found, nil
+		return []backup.Finding{{ID: "rds.not-found", Severity: backup.SeverityError, Ref: op.Ref, Message: "no such DB " + noun(op.Ref) + " is visible",
+			Remedy: "check the identifier, the account and the Region"}}, nil
 	}
 	if refused := st.maySet(op, v); refused != nil {
 		found = append(found, refusal("rds.settings-refused", op.Ref, refused))
@@ -354,9 +353,17 @@ func (s *Strategy) preflightSets(ctx context.Context, c *awsrds.Client, op backu
 		f.Severity = backup.SeverityWarning
 		found = append(found, f)
 	}
+	return append(found, st.risks(op.Ref, v)...), nil
+}
+
+// risks says what a change does beside what it is for.
+func (st setState) risks(r backup.Ref, v *settings) (found []backup.Finding) {
 	want := st.Options.retention()
 	if want == nil {
-		return found, nil
+		return nil
+	}
+	note := func(id, message, remedy string) {
+		found = append(found, backup.Finding{ID: id, Severity: backup.SeverityWarning, Ref: r, Message: message, Remedy: remedy})
 	}
 	if *want == 0 && v.days > 0 {
 		note("rds.backups-off", "RDS will delete the automated backups, and nothing can be restored to a point in time any more", "back up first, or set RetentionDays instead")
@@ -367,5 +374,5 @@ func (s *Strategy) preflightSets(ctx context.Context, c *awsrds.Client, op backu
 	if *want > 0 && *want < v.days {
 		note("rds.shorter-retention", "automated backups that are older than the new retention will go", "copy the automated snapshots that are to stay")
 	}
-	return found, nil
+	return found
 }

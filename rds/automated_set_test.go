@@ -57,11 +57,12 @@ func TestSetAutomatedBackups(t *testing.T) {
 		"both":          {ref: rds.Instance(account, region, "orders"), options: rds.AutomatedBackupOptions{RetentionDays: 35, Window: "01:00-02:00"}, days: 35, window: "01:00-02:00", sends: 1},
 		"there already": {ref: rds.Instance(account, region, "orders"), options: rds.AutomatedBackupOptions{RetentionDays: 1, Window: "03:00-03:30"}, days: 1},
 		"cluster":       {ref: mainCluster, options: rds.AutomatedBackupOptions{RetentionDays: 7, Window: "04:00-05:00"}, days: 7, window: "04:00-05:00", sends: 1},
-		"off, later": {ref: rds.Instance(account, region, "orders"), options: rds.AutomatedBackupOptions{Off: true}, found: []string{"rds.backups-off"}, findings: []string{"rds.pending"},
+		"off, later": {ref: rds.Instance(account, region, "orders"), options: rds.AutomatedBackupOptions{Off: true}, found: []string{"rds.backups-off"}, findings: []string{"rds.backups-off", "rds.pending"},
 			days: 1, sends: 1},
-		"off, now":  {ref: rds.Instance(account, region, "orders"), options: rds.AutomatedBackupOptions{Off: true, ApplyNow: true}, found: []string{"rds.backups-off", "rds.interruption"}, sends: 1},
+		"off, now": {ref: rds.Instance(account, region, "orders"), options: rds.AutomatedBackupOptions{Off: true, ApplyNow: true}, found: []string{"rds.backups-off", "rds.interruption"},
+			findings: []string{"rds.backups-off", "rds.interruption"}, sends: 1},
 		"on, later": {ref: off, options: rds.AutomatedBackupOptions{RetentionDays: 7}, findings: []string{"rds.pending"}, sends: 1},
-		"on, now":   {ref: off, options: rds.AutomatedBackupOptions{RetentionDays: 7, ApplyNow: true}, found: []string{"rds.interruption"}, days: 7, sends: 1},
+		"on, now":   {ref: off, options: rds.AutomatedBackupOptions{RetentionDays: 7, ApplyNow: true}, found: []string{"rds.interruption"}, findings: []string{"rds.interruption"}, days: 7, sends: 1},
 		"other changes wait": {ref: rds.Instance(account, region, "orders"), options: rds.AutomatedBackupOptions{RetentionDays: 7, ApplyNow: true}, act: class,
 			found: []string{"rds.settings-refused"}, want: backup.ErrConflict, days: 1},
 		"with other changes":   {ref: rds.Instance(account, region, "orders"), options: rds.AutomatedBackupOptions{RetentionDays: 7, ApplyNow: true, AndPending: true}, act: class, days: 7, sends: 1},
@@ -76,7 +77,7 @@ func TestSetAutomatedBackups(t *testing.T) {
 			_, err := b.client.ModifyDBCluster(b.ctx, &awsrds.ModifyDBClusterInput{DBClusterIdentifier: aws.String("main"), BackupRetentionPeriod: aws.Int32(9)})
 			b.must(err)
 			time.Sleep(2 * time.Hour)
-		}, found: []string{"rds.shorter-retention"}, days: 1, sends: 1},
+		}, found: []string{"rds.shorter-retention"}, findings: []string{"rds.shorter-retention"}, days: 1, sends: 1},
 		"a member of a cluster": {ref: rds.Instance(account, region, "m-1"), options: rds.AutomatedBackupOptions{RetentionDays: 7}, act: func(b *bench) { b.member("m-1", "main") },
 			found: []string{"rds.settings-refused"}, want: backup.ErrUnsupported, days: 1},
 		"nothing": {ref: rds.Instance(account, region, "nothing"), options: rds.AutomatedBackupOptions{RetentionDays: 7}, found: []string{"rds.not-found"}, want: backup.ErrNotFound},

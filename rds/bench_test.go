@@ -32,6 +32,9 @@ type bench struct {
 	client *awsrds.Client
 	orders backup.Ref
 	key    string
+	// alter changes the answers of the clients of altered, or has the call fail; blind counts down what it hides.
+	alter func(in, out any) error
+	blind int
 }
 
 type instanceInfo = rdssim.Instance

@@ -332,7 +332,7 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 		return op, unknownAction(op)
 	}
 	if op.Stage == stageStop {
-		op.Fail(failure(op, backup.ErrCanceled, "", "canceled before anything was changed"))
+		op.Fail(canceled(op))
 		return op, nil
 	}
 	c, err := s.client(ctx, op.Ref)

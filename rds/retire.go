@@ -35,6 +35,10 @@ const (
 	stageDrop   = "drop"   // it, or one of its instances, may be deleted
 )
 
+// finalGap is the longest time between the look before the one that found the final snapshot finished, and the call that deletes. What is written after the
+// snapshot began is not in it. The last look counts, and not the time at which RDS finished the snapshot, because RDS does not tell that.
+const finalGap = time.Hour
+
 // retireState is the State of the deletion of a database.
 type retireState struct {
 	DeleteAutomated bool `json:"d,omitempty"`
@@ -48,6 +52,13 @@ type retireState struct {
 	Member string `json:"m,omitempty"`
 	// Accepted tells that RDS has accepted the deletion of the database itself, or that it was seen going.
 	Accepted bool `json:"a,omitempty"`
+	// Unready is when the final snapshot was last not yet seen finished: what was written after it began is at most as old as that, and the time that its
+	// making takes. Where it was made before the Operation was started, it is its time of creation.
+	Unready time.Time `json:"n,omitzero"`
+	// Armed counts the times that a deletion was armed, but for those that surely were not sent.
+	Armed int `json:"k,omitempty"`
+	// Emptied tells that RDS has accepted the deletion of the last instance of a cluster: nothing writes to it any more.
+	Emptied bool `json:"e,omitempty"`
 	// Lost is since when the database has not been seen, and Unfit since when the final snapshot was not seen available.
 	Lost  time.Time `json:"l,omitzero"`
 	Unfit time.Time `json:"u,omitzero"`
@@ -60,7 +71,14 @@ type retireState struct {
 //
 // What is written between the snapshot and the deletion is in the automated backups only, and lost where there are none: end the writes first. A database
 // that RDS makes no snapshot of (it is stopped, broken, or being changed) is not deleted: what passes is waited for until the deadline. Deletion
-// protection is respected. The Operation can be canceled as long as no call was sent.
+// protection is respected. A final snapshot serves for an hour: where nobody carried the Operation on for so long, or RDS did not accept the deletion, it ends
+// with ErrUnavailable, and another token makes another snapshot. Options.PollMin has to be well below that.
+//
+// A cluster of a global cluster, and one that replicates to or from another, ends with ErrConflict before its first instance is deleted. The read
+// replicas of an instance become databases of their own, which the finding "rds.replicas" says. A database that was renamed meanwhile is
+// not deleted, and ErrConflict as well.
+//
+// The Operation can be canceled as long as no deletion was sent. The final snapshot, if there is one, stays and is in Points.
 //
 // Source: RDS User Guide, "Deleting a DB instance"; Aurora User Guide, "Deleting Aurora DB clusters and DB instances".
 func (s *Strategy) StartDeleteDatabase(ctx context.Context, database backup.Ref, spec backup.Spec) (backup.Operation, error) {
@@ -95,16 +113,8 @@ type retireCalls struct {
 	call string
 	find finder
 	// look gives the database, and the instances of a cluster that are not being deleted.
-	look func(ctx context.Context, c *awsrds.Client, r backup.Ref) (*doomed, error)
+	look func(ctx context.Context, c *awsrds.Client, r backup.Ref, resource string) (*doomed, error)
 	send func(ctx context.Context, c *awsrds.Client, r backup.Ref, st retireState) error
-}
-
-// doomed is a database that is to be deleted.
-type doomed struct {
-	resource, word string
-	protected      bool
-	days           int32
-	members        []string
 }
 
 func (s *Strategy) stepRetire(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
@@ -113,35 +123,6 @@ func (s *Strategy) stepRetire(ctx context.Context, c *awsrds.Client, op backup.O
 
 func (s *Strategy) stepClusterRetire(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
 	return s.carryRetire(ctx, c, op, retireCalls{"DeleteDBCluster", s.clusterSnapshot, s.doomedCluster, s.dropCluster})
-}
-
-func (s *Strategy) doomedInstance(ctx context.Context, c *awsrds.Client, r backup.Ref) (*doomed, error) {
-	x, err := s.instance(ctx, c, r, r.ID)
-	if x == nil || err != nil {
-		return nil, err
-	}
-	return &doomed{resource: aws.ToString(x.DbiResourceId), word: aws.ToString(x.DBInstanceStatus), protected: aws.ToBool(x.DeletionProtection), days: aws.ToInt32(x.BackupRetentionPeriod)}, nil
-}
-
-func (s *Strategy) doomedCluster(ctx context.Context, c *awsrds.Client, r backup.Ref) (*doomed, error) {
-	x, err := s.lookCluster(ctx, c, r, r.ID)
-	if x == nil || err != nil {
-		return nil, err
-	}
-	d := &doomed{resource: aws.ToString(x.DbClusterResourceId), word: aws.ToString(x.Status), protected: aws.ToBool(x.DeletionProtection), days: aws.ToInt32(x.BackupRetentionPeriod)}
-	if !isAurora(aws.ToString(x.Engine)) {
-		return d, nil // the instances of a Multi-AZ DB cluster go with it
-	}
-	all, err := s.membersOf(ctx, c, r, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range all {
-		if !leaving(aws.ToString(i.DBInstanceStatus)) {
-			d.members = append(d.members, policy.CanonicalName(aws.ToString(i.DBInstanceIdentifier)))
-		}
-	}
-	return d, nil
 }
 
 func (s *Strategy) dropInstance(ctx context.Context, c *awsrds.Client, r backup.Ref, st retireState) error {
@@ -194,6 +175,7 @@ func (s *Strategy) final(ctx context.Context, c *awsrds.Client, op backup.Operat
 	}
 	switch {
 	case !st.Final.Done():
+		st.Unready = time.Now().UTC().Round(0)
 		return op, op.SetState(st)
 	case st.Final.Phase != backup.PhaseSucceeded:
 		cause := st.Final.Err()
@@ -201,6 +183,10 @@ func (s *Strategy) final(ctx context.Context, c *awsrds.Client, op backup.Operat
 		return op, op.SetState(st)
 	}
 	st.Snapshot = st.Final.Points[0].ID
+	if op.Canceling {
+		op.Fail(canceled(op))
+		return op, op.SetState(st)
+	}
 	x, err := k.find(ctx, c, op.Ref, st.Snapshot)
 	if err != nil {
 		return op, err
@@ -214,6 +200,9 @@ func (s *Strategy) final(ctx context.Context, c *awsrds.Client, op backup.Operat
 		return op, op.SetState(st)
 	}
 	st.Created, st.Resource, st.Lost = x.made, x.resource, time.Time{}
+	if st.Unready.IsZero() || x.made.Before(op.Started.Add(-clockSkew)) {
+		st.Unready = x.made // of an earlier Operation with this token: when that saw it finished is not known
+	}
 	op.To(stageRetire, "")
 	return op, op.SetState(st)
 }
@@ -225,7 +214,7 @@ func noFinal(op backup.Operation, st retireState) error {
 
 // retire looks at the final snapshot and at the database, and deletes that, or says what comes next.
 func (s *Strategy) retire(ctx context.Context, c *awsrds.Client, op backup.Operation, st retireState, k retireCalls) (backup.Operation, error) {
-	d, err := k.look(ctx, c, op.Ref)
+	d, err := k.look(ctx, c, op.Ref, st.Resource)
 	if err != nil {
 		return op, err
 	}
@@ -250,6 +239,10 @@ func (s *Strategy) retire(ctx context.Context, c *awsrds.Client, op backup.Opera
 		s.wait(&op)
 		return op, op.SetState(st)
 	}
+	if d.id != op.Ref.ID {
+		op.Fail(failure(op, backup.ErrConflict, "look who renamed it, and start again with its new identifier if it is to go; the final snapshot stays", "the %s is named %s now, and was not deleted", noun(op.Ref), d.id))
+		return op, nil
+	}
 	if op.Stage == stageGone && st.Accepted && time.Since(op.Since) < s.opts.Settle {
 		s.wait(&op) // the listing may lag
 		return op, op.SetState(st)
@@ -264,49 +257,69 @@ func (s *Strategy) retire(ctx context.Context, c *awsrds.Client, op backup.Opera
 			return op, nil
 		}
 		// One look that does not find it proves nothing; but nothing is deleted before one has.
+		st.unarm(op)
 		op.To(stageRetire, "")
 		s.wait(&op)
 		return op, op.SetState(st)
 	}
 	st.Unfit = time.Time{}
-	if d.protected {
-		op.Fail(failure(op, backup.ErrConflict, "switch its deletion protection off if it is really to go; the final snapshot stays", "the %s is protected against deletion", noun(op.Ref)))
+	if refused := st.mayRetire(op, d); refused != nil {
+		op.Fail(refused)
 		return op, nil
 	}
 	st.Member = ""
 	call := k.call
 	if len(d.members) > 0 {
-		st.Member, call = d.members[0], "DeleteDBInstance"
+		st.Member, call, st.Emptied = d.members[0], "DeleteDBInstance", false
 	}
 	if op.Stage != stageDrop || op.Next != call {
 		if st.Member == "" {
 			op.Find(afterwards(op, d, st))
 		}
+		for _, f := range replicated(op, d) {
+			op.Find(f)
+		}
+		st.unarm(op)
+		st.Armed++
 		op.To(stageDrop, call)
 		return op, op.SetState(st)
 	}
-	return s.drop(ctx, c, op, st, k)
+	return s.drop(ctx, c, op, st, k, len(d.members) == 1)
 }
 
-// afterwards says where what is written after the final snapshot is.
-func afterwards(op backup.Operation, d *doomed, st retireState) backup.Finding {
-	f := backup.Finding{ID: "rds.after-final", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "what was written after the final snapshot is in the automated backups, which are kept",
-		Remedy: "look at them with Strategy.AutomatedBackups"}
-	if d.days == 0 || st.DeleteAutomated {
-		f.Severity, f.Message, f.Remedy = backup.SeverityWarning, "what was written after the final snapshot is lost", "end all writes before a database is deleted"
+// mayRetire says why a database must not be deleted, or nothing.
+func (st retireState) mayRetire(op backup.Operation, d *doomed) error {
+	switch {
+	case d.protected:
+		return failure(op, backup.ErrConflict, "switch its deletion protection off if it is really to go; the final snapshot stays", "the %s is protected against deletion", noun(op.Ref))
+	case d.tied != "":
+		return failure(op, backup.ErrConflict, d.untie+"; the final snapshot stays", "the cluster %s", d.tied)
+	case !st.Emptied && time.Since(st.Unready) > finalGap, len(d.members) > 0 && time.Since(st.Unready) > finalGap:
+		return failure(op, backup.ErrUnavailable, "start again with another token to make another one; the final snapshot stays",
+			"nothing more was deleted, because the final snapshot %s was perhaps finished more than %v ago, and what was written since would be lost", st.Snapshot, finalGap)
 	}
-	return f
+	return nil
 }
 
-// drop makes the call.
-func (s *Strategy) drop(ctx context.Context, c *awsrds.Client, op backup.Operation, st retireState, k retireCalls) (backup.Operation, error) {
+// unarm takes back a call that was armed, recorded for the first time, and not sent in this Step.
+func (st *retireState) unarm(op backup.Operation) {
+	if op.Stage == stageDrop && op.Intent() == backup.Send {
+		st.Armed--
+	}
+}
+
+// drop makes the call; last tells that it is for the last instance of a cluster.
+func (s *Strategy) drop(ctx context.Context, c *awsrds.Client, op backup.Operation, st retireState, k retireCalls, last bool) (backup.Operation, error) {
+	gone := false
 	if err := k.send(ctx, c, op.Ref, st); err != nil {
 		v := table.Classify(err)
 		failed := v.Error(Kind, op.Next, op.Ref, err)
 		switch {
 		case v.Code == backup.ErrNotFound:
-			// Calls that change something see what is true: it is gone.
+			// Calls that change something see what is true: nothing has the identifier. But it may have been renamed.
+			gone = true
 		case v.Class == awscall.NotYet:
+			st.unarm(op)
 			op.To(stagePark, "")
 			op.PollIn(s.opts.Park)
 			return op, op.SetState(st)
@@ -321,42 +334,13 @@ func (s *Strategy) drop(ctx context.Context, c *awsrds.Client, op backup.Operati
 		}
 	}
 	if st.Member != "" {
+		st.Emptied = last && !gone
 		op.To(stageRetire, "")
 		op.PollIn(s.opts.PollMin)
 		return op, op.SetState(st)
 	}
-	st.Accepted = true
+	st.Accepted = st.Accepted || !gone
 	op.To(stageGone, "")
 	op.PollIn(s.opts.PollMin)
 	return op, op.SetState(st)
-}
-
-// preflightRetire looks at what the deletion of a database would act on.
-func (s *Strategy) preflightRetire(ctx context.Context, c *awsrds.Client, op backup.Operation) ([]backup.Finding, error) {
-	return s.preflightRetires(ctx, c, op, s.doomedInstance, s.preflightBackup)
-}
-
-func (s *Strategy) preflightClusterRetire(ctx context.Context, c *awsrds.Client, op backup.Operation) ([]backup.Finding, error) {
-	return s.preflightRetires(ctx, c, op, s.doomedCluster, s.preflightClusterBackup)
-}
-
-func (s *Strategy) preflightRetires(ctx context.Context, c *awsrds.Client, op backup.Operation, look func(context.Context, *awsrds.Client, backup.Ref) (*doomed, error),
-	final func(context.Context, *awsrds.Client, backup.Operation) ([]backup.Finding, error)) (found []backup.Finding, err error) {
-	var st retireState
-	if err := op.GetState(&st); err != nil {
-		return nil, err
-	}
-	d, err := look(ctx, c, op.Ref)
-	if err != nil {
-		return nil, err
-	}
-	if d != nil && d.protected {
-		found = append(found, backup.Finding{ID: "rds.protected", Severity: backup.SeverityError, Ref: op.Ref, Message: "the " + noun(op.Ref) + " is protected against deletion",
-			Remedy: "switch its deletion protection off if it is really to go"})
-	}
-	if d != nil {
-		found = append(found, afterwards(op, d, st))
-	}
-	more, err := final(ctx, c, st.Final)
-	return append(found, more...), err
 }

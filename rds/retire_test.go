@@ -197,14 +197,73 @@ func TestDeleteDatabaseCancel(t *testing.T) {
 		if op.Phase != backup.PhaseCanceled || len(b.databases()) != 1 || b.count("CreateDBSnapshot")+b.count("DeleteDBInstance") != 0 {
 			t.Errorf("%s: %v", op.Phase, b.databases())
 		}
-		time.Sleep(10 * time.Hour)
-		op, err = s.StartDeleteDatabase(b.ctx, b.orders, backup.Spec{Token: "u", Options: confirmed(b.orders)})
-		r, op = b.begun(s, op, err)
-		op = b.until(r, op, stage("retire"))
-		if _, err := r.Cancel(b.ctx, op); !errors.Is(err, backup.ErrUnsupported) {
-			t.Error(err)
-		}
 	})
+	lose := func(b *bench) {
+		b.world.Inject(awssim.Fault{Operation: "DeleteDBInstance", Kind: awssim.FaultLostReply})
+	}
+	for name, tt := range map[string]struct {
+		act   func(b *bench)
+		until func(op backup.Operation) bool
+		want  backup.Phase
+		finals,
+		sends int
+	}{
+		"before the snapshot": {until: stage("final"), want: backup.PhaseCanceled},
+		"while it is made":    {until: func(op backup.Operation) bool { return len(op.Points) > 0 }, want: backup.PhaseCanceled, finals: 1},
+		"before the deletion": {until: stage("retire"), want: backup.PhaseCanceled, finals: 1},
+		"armed":               {until: stage("drop"), want: backup.PhaseCanceled, finals: 1},
+		"perhaps sent":        {act: lose, until: func(op backup.Operation) bool { return op.Stage == "drop" && op.Attempt > 0 }, want: backup.PhaseSucceeded, finals: 1, sends: 1},
+		"sent":                {until: func(op backup.Operation) bool { return op.Stage == "gone" }, want: backup.PhaseSucceeded, finals: 1, sends: 1},
+		"the snapshot's lost call": {act: func(b *bench) {
+			b.world.Inject(awssim.Fault{Operation: "CreateDBSnapshot", Kind: awssim.FaultLostReply})
+		}, until: func(op backup.Operation) bool { return op.Attempt > 0 }, want: backup.PhaseCanceled, finals: 1},
+		"the deletion refused for now": {act: func(b *bench) {
+			b.world.Inject(awssim.Fault{Operation: "DeleteDBInstance", Kind: awssim.FaultError, Error: awssim.Error{Code: "InvalidDBInstanceState", Message: "m"}})
+		}, until: stage("park"), want: backup.PhaseCanceled, finals: 1, sends: 1},
+		"armed, and the snapshot was not seen": {act: func(b *bench) {
+			b.alter = func(in, out any) error {
+				if x, ok := out.(*awsrds.DescribeDBSnapshotsOutput); ok && b.blind > 0 {
+					b.blind--
+					x.DBSnapshots = nil
+				}
+				return nil
+			}
+		}, until: func() func(op backup.Operation) bool {
+			armed := false
+			return func(op backup.Operation) bool {
+				armed = armed || op.Stage == "drop"
+				return armed && op.Stage == "retire"
+			}
+		}(), want: backup.PhaseCanceled, finals: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *bench) {
+				if tt.act != nil {
+					tt.act(b)
+				}
+				s := b.altered()
+				op, err := s.StartDeleteDatabase(b.ctx, b.orders, backup.Spec{Token: "t", Options: confirmed(b.orders)})
+				r, op := b.begun(s, op, err)
+				op = b.until(r, op, func(op backup.Operation) bool {
+					if op.Stage == "drop" {
+						b.blind = 1
+					}
+					return tt.until(op)
+				})
+				next, err := r.Cancel(b.ctx, op)
+				if tt.want != backup.PhaseCanceled && (!errors.Is(err, backup.ErrUnsupported) || backup.HintOf(err) == "") || tt.want == backup.PhaseCanceled && err != nil {
+					t.Error(err)
+				}
+				op = b.until(r, next, never)
+				if op.Phase != tt.want || len(op.Points) != tt.finals || b.finals(b.orders) != tt.finals || b.count("DeleteDBInstance") != tt.sends {
+					t.Errorf("%s: %v, %v, %d available, %d sends", op.Phase, op.Err(), op.Points, b.finals(b.orders), b.count("DeleteDBInstance"))
+				}
+				if left := slices.Contains(b.databases(), "orders"); left != (tt.want == backup.PhaseCanceled) {
+					t.Errorf("exists: %v", left)
+				}
+			})
+		})
+	}
 }
 
 // An Operation with all the tags that there may be fits.

@@ -37,6 +37,8 @@ type state struct {
 	Came bool `json:"c,omitempty"`
 	// Apart tells that EC2 has answered for all disks that are to be detached that they are not attached: a list may tell of a while ago.
 	Apart bool `json:"a,omitempty"`
+	// Began is when the present detaching, or attaching, began.
+	Began time.Time `json:"b,omitzero"`
 	// Tries counts the failures of the present hook.
 	Tries int `json:"n,omitempty"`
 	// Lost is since when something that must be there has not been seen.
@@ -52,6 +54,8 @@ type disk struct {
 	New      string `json:"n,omitempty"` // empty while it is not made
 	// Stays tells that EC2 does not detach the old volume, so that it is where it was.
 	Stays bool `json:"st,omitempty"`
+	// Busy tells that it stays because the operating system did not let it go, though EC2 was asked to detach it.
+	Busy bool `json:"by,omitempty"`
 }
 
 // old and fresh give the disks with their old and with their new volumes, as far as there are any.
@@ -216,6 +220,10 @@ func (s *Strategy) look(ctx context.Context, c *awsec2.Client, op backup.Operati
 	st.Lost = time.Time{}
 	if refused := st.plan(op, p, x); refused != nil {
 		op.Fail(refused)
+		return op, nil
+	}
+	if op.Action == ActionSwap && left(op) < room {
+		op.Fail(short(op, "nothing was made"))
 		return op, nil
 	}
 	if err := op.SetState(st); err != nil {

@@ -42,10 +42,16 @@ func (s *Strategy) hook(ctx context.Context, op backup.Operation, st state, disk
 	}
 	switch op.Stage {
 	case stageMount:
-		op.Fail(failure(op, backup.ErrFailed, "the volumes in Made are attached, and the old ones are as they were: mount by hand, or swap back", "the disks could not be mounted: %s", cut(err.Error())))
+		more := ""
+		if old := named(st); old != "" {
+			more = "; the old volumes, now detached, are " + old
+		}
+		op.Fail(failure(op, backup.ErrFailed, "the volumes in Made are attached, and the old ones, which swap.Replaced gives, are as they were: mount by hand, or swap back",
+			"the disks could not be mounted: %s%s", cut(err.Error()), more))
 		return op, op.SetState(st)
 	case stageBackMount:
-		op.Fail(s.end(op, st, "; and the disks, which are attached as they were, could not be mounted: "+cut(err.Error())))
+		notReplaced(&op)
+		op.Fail(s.end(op, st, "; and the disks, which are attached as they were, could not be mounted: "+cut(err.Error())+stillBusy(st)))
 		return op, op.SetState(st)
 	}
 	return s.fail(op, st, failure(op, backup.ErrFailed, "see what uses the disks, and start the work again with another token", "the disks could not be unmounted: %s", cut(err.Error())))
@@ -57,6 +63,7 @@ func (s *Strategy) detach(ctx context.Context, c *awsec2.Client, op backup.Opera
 		return op, nil
 	}
 	st.Apart = true
+	back, given := op.Action == ActionSwap && op.Stage == stageBackDetach, false
 	for _, d := range disks {
 		// The instance is named, so that a volume which somebody has moved is left where it is.
 		_, err := c.DetachVolume(ctx, &awsec2.DetachVolumeInput{VolumeId: aws.String(d.Volume), InstanceId: &st.Instance}, s.changing)
@@ -74,7 +81,17 @@ func (s *Strategy) detach(ctx context.Context, c *awsec2.Client, op backup.Opera
 			st.Disks[i].Stays = true
 			continue
 		}
+		if back && v.Class == awscall.Permanent {
+			continue // a new volume that stays: the other devices get theirs back all the same
+		}
+		if back && s.stuck(op, st, limit) {
+			given = true
+			continue
+		}
 		return s.refused(op, st, "DetachVolume", err)
+	}
+	if given {
+		st.Apart = true // no answer is to be had: what is seen must do, and AttachVolume refuses what is not free
 	}
 	return op, s.next(&op, st)
 }
@@ -85,11 +102,13 @@ func (s *Strategy) detached(ctx context.Context, c *awsec2.Client, op backup.Ope
 	if err != nil {
 		return op, err
 	}
-	held := false
+	held, holder := false, ""
 	for _, d := range disks {
 		v := found[d.Volume] // one that is not there is not attached
 		a, there := at(v, st.Instance)
-		held = held || there
+		if there {
+			held, holder = true, d.Volume
+		}
 		if a.State == ec2types.VolumeAttachmentStateBusy || there && time.Since(op.Since) >= s.opts.Settle {
 			op.Find(backup.Finding{ID: "ebs-swap.busy", Severity: backup.SeverityWarning, Ref: ebs.Volume(op.Ref.Account, op.Ref.Region, d.Volume),
 				Message: "the operating system holds the volume", Remedy: "unmount it on the instance; it is waited for"})
@@ -97,6 +116,17 @@ func (s *Strategy) detached(ctx context.Context, c *awsec2.Client, op backup.Ope
 	}
 	switch {
 	case !held && st.Apart:
+		return op, s.next(&op, st)
+	case held && st.Failure == nil && s.stuck(op, st, limit):
+		return s.fail(op, st, failure(op, backup.ErrConflict, "see what on the instance uses the volume, and start the work again with another token", "%s is not detached after %v: the operating system holds it",
+			holder, time.Since(st.Began).Round(time.Second)))
+	case st.Failure != nil && s.stuck(op, st, limit):
+		// What is held is where it was, as far as it is an old one. The others go back.
+		for i, d := range st.Disks {
+			if _, there := at(found[d.Old], st.Instance); d.Old != "" && there {
+				st.Disks[i].Stays, st.Disks[i].Busy = true, true
+			}
+		}
 		return op, s.next(&op, st)
 	case !held, time.Since(op.Since) >= s.opts.Settle:
 		// What was read may be old: the call is made again, which sees the truth.
@@ -116,12 +146,22 @@ func (s *Strategy) attach(ctx context.Context, c *awsec2.Client, op backup.Opera
 	if op.Intent() == backup.ReadOnly {
 		return op, nil
 	}
+	var failed error
 	for _, d := range disks {
 		_, err := c.AttachVolume(ctx, &awsec2.AttachVolumeInput{VolumeId: aws.String(d.Volume), InstanceId: &st.Instance, Device: aws.String(d.Device)}, s.changing)
 		if err == nil || table.Classify(err).AWSCode == volumeInUse {
 			continue
 		}
-		return s.refused(op, st, "AttachVolume", err)
+		if op.Stage != stageBackAttach {
+			return s.refused(op, st, "AttachVolume", err)
+		}
+		// Each disk that goes back is worth it. What may pass is tried again before what does not is the end.
+		if failed == nil || table.Classify(failed).Class == awscall.Permanent {
+			failed = err
+		}
+	}
+	if failed != nil {
+		return s.refused(op, st, "AttachVolume", failed)
 	}
 	return op, s.next(&op, st)
 }
@@ -132,6 +172,10 @@ func (s *Strategy) attached(ctx context.Context, c *awsec2.Client, op backup.Ope
 	if err != nil {
 		return op, err
 	}
+	most := limit
+	if op.Stage == stageBackAttached {
+		most = reserve // there is nothing else to be tried
+	}
 	missing := false
 	for _, d := range disks {
 		v := found[d.Volume]
@@ -140,8 +184,13 @@ func (s *Strategy) attached(ctx context.Context, c *awsec2.Client, op backup.Ope
 		case there && aws.ToString(a.Device) == d.Device && a.State == ec2types.VolumeAttachmentStateAttached:
 		case time.Since(op.Since) < s.opts.Settle:
 			missing = true
+		case st.Failure == nil && op.Action == ActionSwap && left(op) < reserve:
+			return s.fail(op, st, short(op, "the swap was taken back"))
 		case len(v.Attachments) > 0 && (!there || aws.ToString(a.Device) != d.Device):
 			return s.fail(op, st, failure(op, backup.ErrConflict, "somebody else has attached it: see who, and start the work again with another token", "%s is attached elsewhere", d.Volume))
+		case s.stuck(op, st, most):
+			return s.fail(op, st, failure(op, backup.ErrUnavailable, "see the volume's state in EC2, and start the work again with another token", "%s is not attached after %v",
+				d.Volume, time.Since(st.Began).Round(time.Second)))
 		default:
 			to := map[string]string{stageAttached: stageAttach, stageBackAttached: stageBackAttach}[op.Stage]
 			op.To(to, "AttachVolume")
@@ -153,7 +202,36 @@ func (s *Strategy) attached(ctx context.Context, c *awsec2.Client, op backup.Ope
 		s.wait(&op)
 		return op, nil
 	}
+	if op.Stage == stageBackAttached {
+		return s.backAttached(ctx, c, op, st)
+	}
 	return op, s.next(&op, st)
+}
+
+// backAttached sees to the volumes that were left where they were: one that is not there, because it was let go in the meantime or was detached before
+// EC2 refused to, is attached again too.
+func (s *Strategy) backAttached(ctx context.Context, c *awsec2.Client, op backup.Operation, st state) (backup.Operation, error) {
+	var stays []Disk
+	for _, d := range st.Disks {
+		if d.Stays {
+			stays = append(stays, Disk{d.Old, d.Device})
+		}
+	}
+	found, err := s.disks(ctx, c, op.Ref, stays)
+	if err != nil {
+		return op, err
+	}
+	again := false
+	for i, d := range st.Disks {
+		if _, there := at(found[d.Old], st.Instance); d.Stays && !there {
+			st.Disks[i].Stays, st.Disks[i].Busy, again = false, false, true
+		}
+	}
+	if !again {
+		return op, s.next(&op, st)
+	}
+	op.To(stageBackAttach, "AttachVolume")
+	return op, op.SetState(st)
 }
 
 func tagList(m map[string]string) []ec2types.Tag {

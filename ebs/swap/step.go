@@ -62,6 +62,9 @@ func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operat
 	if st.Came {
 		back = append(coming, leaving...)
 	}
+	if op, over, err := s.inTime(op, st); over || err != nil {
+		return op, err
+	}
 	switch op.Stage {
 	case stageLook:
 		if op.Action == ActionDetach {
@@ -110,6 +113,10 @@ func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operat
 // next is the stage that follows when the present one is done, with its call.
 func (s *Strategy) next(op *backup.Operation, st state) error {
 	st.Tries, st.Lost = 0, time.Time{}
+	switch op.Stage {
+	case stageUnmount, stageDetached, stageBackDetached:
+		st.Began = time.Now().UTC().Round(0)
+	}
 	if err := op.SetState(st); err != nil {
 		return err
 	}
@@ -123,11 +130,15 @@ func (s *Strategy) next(op *backup.Operation, st state) error {
 	case op.Action == ActionBeside && op.Stage == stageMade:
 		to = [2]string{stageAttach, "AttachVolume"}
 	case op.Action == ActionBeside && op.Stage == stageBackDetached, op.Stage == stageBackMount:
-		op.Fail(s.end(*op, st, ""))
+		notReplaced(op)
+		op.Fail(s.end(*op, st, stillBusy(st)))
 		return nil
 	case op.Action == ActionDetach && op.Stage == stageDetached, op.Stage == stageMount:
 		op.Succeed()
 		return nil
+	}
+	if op.Stage == stageUnmount {
+		findReplaced(op, st)
 	}
 	op.To(to[0], to[1])
 	if to[1] == "" {
@@ -145,11 +156,15 @@ func (s *Strategy) end(op backup.Operation, st state, more string) error {
 // fail begins to take the work back because of an error that will not pass, from wherever it stands; or ends it where that is being done already.
 func (s *Strategy) fail(op backup.Operation, st state, cause *backup.Error) (backup.Operation, error) {
 	if st.Failure != nil {
-		op.Fail(s.end(op, st, fmt.Sprintf("; and it could not be taken back: %v. The old volumes are there: attach them by hand", cause.Err)))
+		if op.Action != ActionSwap {
+			op.Fail(s.end(op, st, fmt.Sprintf("; and it could not be taken back: %v", cause.Err)))
+			return op, nil
+		}
+		op.Fail(failure(op, st.Failure.Code, byHand, "%s; and it could not be taken back: %s. The old volumes are %s", st.Failure.Message, cut(cause.Err.Error()), named(st)))
 		return op, nil
 	}
 	st.Failure = &backup.Failure{Code: cause.Code, Op: cause.Op, Message: cut(cause.Err.Error()), Hint: cause.Hint}
-	st.Tries, st.Lost = 0, time.Time{}
+	st.Tries, st.Lost, st.Began = 0, time.Time{}, time.Now().UTC().Round(0)
 	st.Came = op.Stage == stageAttach || op.Stage == stageAttached
 	if err := op.SetState(st); err != nil {
 		return op, err
@@ -183,6 +198,9 @@ func (s *Strategy) refused(op backup.Operation, st state, call string, err error
 		op.Find(backup.Finding{ID: "ebs-swap.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: v.AWSCode, Remedy: v.Hint})
 		op.PollIn(s.opts.PollMin)
 		return op, nil
+	}
+	if s.stuck(op, st, limit) && st.Failure == nil {
+		return s.fail(op, st, failed)
 	}
 	// Calls on a volume by its id repeat harmlessly; what one of them did is seen at the next look.
 	return op, failed
@@ -329,6 +347,10 @@ func (s *Strategy) made(ctx context.Context, c *awsec2.Client, op backup.Operati
 	}
 	if pending {
 		s.wait(&op)
+		return op, nil
+	}
+	if op.Action == ActionSwap && left(op) < room {
+		op.Fail(short(op, "nothing was unmounted or detached, and the volumes in Made are free"))
 		return op, nil
 	}
 	return op, s.next(&op, st)

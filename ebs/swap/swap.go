@@ -6,8 +6,8 @@
 //	op, err = runner.Run(ctx, op)
 //
 // The procedure is AWS's own: make the volumes, unmount, detach, attach, mount. It can be interrupted anywhere and is carried on where it stands. No volume
-// is ever deleted: the replaced ones stay, detached and as they were. Where a new volume can not be attached, what was detached is attached again, and the
-// Operation fails with the instance as it was.
+// is ever deleted: the replaced ones stay, detached and as they were. Where a new volume can not be attached, an old one stays busy, or the deadline comes
+// near, what was detached is attached again, and the Operation fails with the instance as it was.
 //
 // The root volume is not swapped: make an image, or use EC2's replacement of root volumes.
 package swap
@@ -215,7 +215,12 @@ func plain(s string) bool {
 }
 
 // Start makes the Operation that swaps the volumes of an instance for new ones made of point, an ebs.Snapshot or an ebs.Set, which must be complete.
-// Spec.Options must be SwapOptions. The new volumes are listed in Made; the old ones stay and are named in findings with the id "ebs-swap.replaced".
+// Spec.Options must be SwapOptions. The new volumes are listed in Made; the old ones stay and are named in findings with the id "ebs-swap.replaced", the
+// first eight one by one; Replaced gives all.
+//
+// Nothing is sent after the deadline, so a swap does not come near it with disks off: Spec.Timeout is at least MinTimeout, or 0 for the default. With
+// less than an hour left nothing is unmounted, and with less than half an hour left a swap whose volumes are not attached is taken back. So is one
+// whose volumes are not detached, or not attached, within about ten minutes.
 //
 // A snapshot replaces the volume that it was taken of, where that is attached now, or else the one at SwapOptions.Devices. A set replaces what is at the
 // devices that it knows. A device at which there is nothing gets its volume all the same.
@@ -230,6 +235,9 @@ func (s *Strategy) Start(_ context.Context, point backup.Ref, spec backup.Spec) 
 	}
 	if point.Type == ebs.TypeSnapshot && len(o.Devices) > 1 {
 		return backup.Operation{}, invalid(ActionSwap, point, "name one device", "a single snapshot for %d devices", len(o.Devices))
+	}
+	if spec.Timeout != 0 && spec.Timeout < MinTimeout {
+		return backup.Operation{}, invalid(ActionSwap, point, "give at least swap.MinTimeout, or 0 for the default", "a timeout of %v leaves no time to take the work back, for which %v are needed", spec.Timeout, MinTimeout)
 	}
 	op.Stage = stageLook
 	return op, op.SetState(state{Instance: o.Instance, Wanted: o.Devices, Type: o.VolumeType, Key: o.KMSKeyID})
