@@ -56,7 +56,8 @@ func tierFailed(op backup.Operation, x ec2types.SnapshotTierStatus) bool {
 		x.LastTieringStartTime != nil && !x.LastTieringStartTime.Before(op.Started.Add(-clockSkew))
 }
 
-// moveTier begins the moves that are not begun yet. What is moved is looked at again on fresh data, and a second call for one snapshot moves it once.
+// moveTier begins the moves that are not begun yet. All that could forbid a move is looked at again on fresh data: since the plan another move may have
+// taken the only other snapshot of a volume. A second call for one snapshot moves it once.
 func (s *Strategy) moveTier(ctx context.Context, c *awsec2.Client, op backup.Operation, st tierState) (backup.Operation, error) {
 	found, err := s.byID(ctx, c, op.Ref, st.Snapshots)
 	if err != nil {
@@ -66,14 +67,28 @@ func (s *Strategy) moveTier(ctx context.Context, c *awsec2.Client, op backup.Ope
 	if err != nil {
 		return op, err
 	}
+	var members []ec2types.Snapshot
+	var todo []string
 	for _, id := range st.Snapshots {
 		x, ok := found[id]
-		if !ok || st.tierDone(op, x) || tierBusy(status[id]) || tierFailed(op, status[id]) {
+		if !ok {
 			continue // what can not be seen is for watchTier to judge
 		}
-		if refused := s.mayChange(op, st.AllowForeign, x); refused != nil {
+		members = append(members, x)
+		if !st.tierDone(op, x) && !tierBusy(status[id]) && !tierFailed(op, status[id]) {
+			todo = append(todo, id)
+		}
+	}
+	if len(todo) > 0 {
+		_, refused, err := s.tierVetoes(ctx, c, op, st, members)
+		if err != nil {
+			return op, err
+		}
+		if refused != nil {
 			return s.refuseTier(op, st, refused)
 		}
+	}
+	for _, id := range todo {
 		if op.Action == ActionArchive {
 			_, err = c.ModifySnapshotTier(ctx, &awsec2.ModifySnapshotTierInput{SnapshotId: &id, StorageTier: ec2types.TargetStorageTierArchive}, s.changing)
 		} else {

@@ -89,7 +89,8 @@ func (s *Strategy) lastOnes(ctx context.Context, c *awsec2.Client, op backup.Ope
 			plain = append(plain, aws.ToString(x.VolumeId))
 		}
 	}
-	left := map[string]bool{}
+	var others []ec2types.Snapshot
+	var ids []string
 	for name, volumes := range map[string][]string{"volume-id": plain, "tag:" + TagVolume: copies} {
 		for part := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(volumes))), maxFilterValues) {
 			all, err := collect(snapshots(ctx, c, op.Ref, filter(name, part...)))
@@ -98,9 +99,19 @@ func (s *Strategy) lastOnes(ctx context.Context, c *awsec2.Client, op backup.Ope
 			}
 			for _, x := range all {
 				if !moved[aws.ToString(x.SnapshotId)] && x.State == ec2types.SnapshotStateCompleted && x.StorageTier != ec2types.StorageTierArchive && x.RestoreExpiryTime == nil {
-					left[volumeOf(x, tagMap(x.Tags))] = true
+					others, ids = append(others, x), append(ids, aws.ToString(x.SnapshotId))
 				}
 			}
+		}
+	}
+	status, err := tierStatus(ctx, c, op.Ref, ids)
+	if err != nil {
+		return nil, err
+	}
+	left := map[string]bool{}
+	for _, x := range others {
+		if !tierBusy(status[aws.ToString(x.SnapshotId)]) { // while it goes to the archive it is still said to be where it was
+			left[volumeOf(x, tagMap(x.Tags))] = true
 		}
 	}
 	var last []string

@@ -23,7 +23,8 @@ import (
 type Quiesce struct {
 	// Limit is how long the host is frozen at most, whatever happens; quiesce.DefaultLimit is a good one. 0 means no freeze.
 	Limit time.Duration
-	// Required fails a backup that is not proved to be consistent for the application, with its set in Points. Otherwise a host that can not be
+	// Required fails a backup that is not proved to be consistent for the application, with its set in Points, and one for which the host was frozen
+	// three times while EC2 refused the call for reasons that pass. Otherwise a host that can not be
 	// frozen is backed up all the same, and a finding says that the set is consistent as after a crash only.
 	Required bool
 }
@@ -53,7 +54,8 @@ const (
 	stageLabel = "label" // the set is complete and proved to be consistent: it may be tagged
 )
 
-// maxFreezes is how often a host is frozen for one backup, when EC2 refuses the call each time for a reason that passes.
+// maxFreezes is how often a host is frozen for one backup, when EC2 refuses the call each time for a reason that passes. After that a backup is made
+// without a freeze, and one that requires it has failed: a host must not be frozen every few minutes until a deadline that may be days away.
 const maxFreezes = 3
 
 // quiesceState is what a backup's State keeps of its freeze.
@@ -70,6 +72,17 @@ type quiesceState struct {
 	// After is the stage that follows the thaw, Failure the end that does.
 	After   string          `json:"a,omitempty"`
 	Failure *backup.Failure `json:"x,omitempty"`
+}
+
+// forget drops what an earlier freeze has shown: it proves nothing for a set that is made later.
+func (q *quiesceState) forget() {
+	*q = quiesceState{Limit: q.Limit, Required: q.Required, Freezes: q.Freezes}
+}
+
+// tooOften is the end of a backup that requires a freeze, when the host was frozen as often as it may be.
+func (q *quiesceState) tooOften() *backup.Failure {
+	return &backup.Failure{Code: backup.ErrFailed, Op: "freeze", Message: fmt.Sprintf("the host was frozen %d times and EC2 made no set", q.Freezes),
+		Hint: "look at the findings for what EC2 said, and start the backup with another token when that is over; or leave out Quiesce.Required"}
 }
 
 // nextCreate names what the create stage may do: with a freeze all three of its calls, of which only the one in the middle must not be made twice.
@@ -93,13 +106,17 @@ func (s *Strategy) createFrozen(ctx context.Context, c *awsec2.Client, op backup
 		op.Unsent()
 		return op, invalid(op.Action, op.Ref, "give the Strategy the Options.Quiescer that the backup was started with", "the backup wants a freeze and there is no Quiescer")
 	}
-	if q.Freezes >= maxFreezes && !q.Required {
-		q.From, q.To, q.Held, q.After, q.Failure = time.Time{}, time.Time{}, false, "", nil
+	q.forget()
+	if q.Freezes >= maxFreezes && q.Required {
+		op.Unsent() // nor did an earlier attempt at this stage come farther than this
+		q.Failure = q.tooOften()
+		return s.afterThaw(op, st)
+	}
+	if q.Freezes >= maxFreezes {
 		q.Why = "EC2 refused the call too often while the host was frozen"
 		return s.create(ctx, c, op, st)
 	}
 	q.Freezes++
-	q.From, q.To, q.Held, q.Why, q.After, q.Failure = time.Time{}, time.Time{}, false, "", "", nil
 	next, created, called := op, error(nil), false
 	report, err := quiesce.Around(ctx, s.opts.Quiescer, op.Ref, st.lease(), func(ctx context.Context, frozen bool) error {
 		if frozen || !q.Required {
@@ -134,6 +151,10 @@ func (s *Strategy) createFrozen(ctx context.Context, c *awsec2.Client, op backup
 		op.Find(backup.Finding{ID: "ebs.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: cut(created), Remedy: backup.HintOf(created)})
 	default:
 		q.After = stageSettle
+		// A call that is still on its way may be served when the host is long thawed, and only EC2's clock would tell.
+		if q.Held = false; q.Why == "" {
+			q.Why = "EC2 gave no answer before the thaw"
+		}
 	}
 	if created == nil && called && !next.Done() {
 		// What was made is in next, with its own State.
@@ -153,8 +174,8 @@ func (s *Strategy) createFrozen(ctx context.Context, c *awsec2.Client, op backup
 // thawFirst goes on to thaw what an earlier attempt perhaps left frozen, before the result of that attempt is looked for.
 func (s *Strategy) thawFirst(op backup.Operation, st backupState) (backup.Operation, error) {
 	q := st.Quiesce
-	q.From, q.To, q.Held, q.Why = time.Time{}, time.Time{}, false, "the process that froze the host did not live to tell"
-	q.After, q.Failure = stageSettle, nil
+	q.forget()
+	q.Why, q.After = "the process that froze the host did not live to tell", stageSettle
 	op.To(stageThaw, "Thaw")
 	return op, op.SetState(st)
 }

@@ -2,9 +2,11 @@ package ebs_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"runtime"
 	"strings"
 	"sync"
@@ -410,6 +412,196 @@ func TestFrozenRefusals(t *testing.T) {
 			want(t, op, backup.PhaseSucceeded, "")
 			if h.calls["freeze"] != 3 || found(op, "ebs.crash-consistent") == "" {
 				t.Errorf("frozen %d times, findings %v", h.calls["freeze"], op.Findings)
+			}
+		})
+	}
+}
+
+// A required freeze is not made over and over until a deadline that is a day away: the backup has failed when EC2 refused it three times.
+func TestFrozenTooOften(t *testing.T) {
+	for _, kind := range []awssim.Fault{{Kind: awssim.FaultThrottle}, {Kind: awssim.FaultError, Error: awssim.Error{Code: "IncorrectState", Message: "later"}}} {
+		inBubble(t, func(t *testing.T, b *bench, _ *ebs.Strategy) {
+			h := newFrozenHost("")
+			kind.Operation, kind.For = "CreateSnapshots", 48*time.Hour
+			b.world.Inject(kind)
+			op := frozenBackup(t, b, h, true)
+			want(t, op, backup.PhaseFailed, backup.ErrFailed)
+			if h.calls["freeze"] != 3 || h.calls["thaw"] != 3 || len(op.Points) > 0 || !strings.Contains(op.Err().Error(), "frozen 3 times") || backup.HintOf(op.Err()) == "" {
+				t.Errorf("%v, points %v, %v", h.calls, op.Points, op.Err())
+			}
+			if got := op.Updated.Sub(op.Started); got > time.Hour {
+				t.Errorf("it took %v", got)
+			}
+		})
+	}
+	// Nor where an answer was lost in between and nothing was found: what was frozen by then counts.
+	inBubble(t, func(t *testing.T, b *bench, _ *ebs.Strategy) {
+		h := newFrozenHost("")
+		s := ebs.NewFromConfig(b.world.Config(account, region), func(o *ebs.Options) { o.Quiescer = h })
+		op := frozenUntilCreate(t, s, b, true)
+		rememberFreeze(t, &op, map[string]any{"n": 3})
+		op = finish(t, s, op, nil)
+		want(t, op, backup.PhaseFailed, backup.ErrFailed)
+		if snapshots, _ := b.made(op); h.calls["freeze"] != 0 || len(snapshots) > 0 {
+			t.Errorf("%v, %d snapshots", h.calls, len(snapshots))
+		}
+	})
+}
+
+// frozenUntilCreate steps a backup to its create stage.
+func frozenUntilCreate(t *testing.T, s *ebs.Strategy, b *bench, required bool) backup.Operation {
+	t.Helper()
+	op, err := s.Start(t.Context(), b.instance, quiesced(required))
+	for err == nil && op.Stage != "create" {
+		op, err = s.Step(t.Context(), op)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op
+}
+
+// rememberFreeze changes what a backup's State keeps of a freeze.
+func rememberFreeze(t *testing.T, op *backup.Operation, with map[string]any) {
+	t.Helper()
+	var st map[string]any
+	if err := json.Unmarshal(op.State, &st); err != nil {
+		t.Fatal(err)
+	}
+	q, ok := st["q"].(map[string]any)
+	if !ok {
+		t.Fatalf("the State has no freeze: %s", op.State)
+	}
+	maps.Copy(q, with)
+	var err error
+	if op.State, err = json.Marshal(st); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What an earlier freeze has shown proves nothing for a set that is made later, whatever the clocks say: here that freeze seems to cover all time.
+func TestFreezeForgotten(t *testing.T) {
+	earlier := func(n int) map[string]any {
+		return map[string]any{"n": n, "h": true, "f": "1999-01-01T00:00:00Z", "t": "2199-01-01T00:00:00Z", "w": "what was wrong earlier"}
+	}
+	for _, c := range []struct {
+		name, fault string
+		freezes     int
+		why         string
+	}{
+		{"the process dies before the thaw", "die-before thaw", 1, "did not live to tell"},
+		{"the second freeze fails", "error freeze", 1, "the host was not frozen"},
+		{"the second freeze is thawed too early", "", 1, "not stay frozen"},
+		{"no freeze any more", "", 3, "too often"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench, _ *ebs.Strategy) {
+				h := newFrozenHost(c.fault)
+				if c.why == "not stay frozen" {
+					b.world.Inject(awssim.Fault{Operation: "CreateSnapshots", Do: func() { h.mu.Lock(); h.since = time.Time{}; h.mu.Unlock() }})
+				}
+				s := ebs.NewFromConfig(b.world.Config(account, region), func(o *ebs.Options) { o.Quiescer = h })
+				op := frozenUntilCreate(t, s, b, false)
+				rememberFreeze(t, &op, earlier(c.freezes))
+				if strings.HasPrefix(c.fault, "die") {
+					op.Attempt = 1
+					func() {
+						defer func() { _ = recover() }()
+						_, _ = s.Step(t.Context(), op)
+					}()
+					op = op.Retried(2)
+				}
+				op = finish(t, s, op, nil)
+				want(t, op, backup.PhaseSucceeded, "")
+				if n, _ := labels(b.world, h, op); n > 0 {
+					t.Errorf("%d labels", n)
+				}
+				if got := found(op, "ebs.crash-consistent"); !strings.Contains(got, c.why) {
+					t.Errorf("the finding %q, wanted %q", got, c.why)
+				}
+			})
+		})
+	}
+	// A good freeze is judged by itself also where it does not cover the set: why an earlier one failed is not repeated.
+	inBubble(t, func(t *testing.T, b *bench, _ *ebs.Strategy) {
+		h := newFrozenHost("")
+		s := ebs.NewFromConfig(b.world.Config(account, region), func(o *ebs.Options) { o.Quiescer = h })
+		op := frozenUntilCreate(t, s, b, false)
+		rememberFreeze(t, &op, earlier(1))
+		op.Attempt = 1
+		op, err := s.Step(t.Context(), op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rememberFreeze(t, &op, map[string]any{"f": "2198-01-01T00:00:00Z"})
+		op = finish(t, s, op, nil)
+		if got := found(op, "ebs.crash-consistent"); !strings.Contains(got, "not all of its snapshots started") {
+			t.Errorf("the finding %q", got)
+		}
+	})
+}
+
+// Where EC2's answer did not come before the thaw the call may have been served after it, and its clock alone proves nothing.
+func TestFrozenWithoutAnswer(t *testing.T) {
+	for _, required := range []bool{false, true} {
+		inBubble(t, func(t *testing.T, b *bench, _ *ebs.Strategy) {
+			h := newFrozenHost("")
+			b.world.Inject(awssim.Fault{Operation: "CreateSnapshots", Kind: awssim.FaultLostReply})
+			op := frozenBackup(t, b, h, required)
+			if n, _ := labels(b.world, h, op); n > 0 {
+				t.Errorf("%d labels", n)
+			}
+			if snapshots, _ := b.made(op); len(snapshots) != 3 || len(op.Points) != 1 {
+				t.Errorf("%d snapshots, points %v", len(snapshots), op.Points)
+			}
+			if required {
+				want(t, op, backup.PhaseFailed, backup.ErrFailed)
+				return
+			}
+			want(t, op, backup.PhaseSucceeded, "")
+			if got := found(op, "ebs.crash-consistent"); !strings.Contains(got, "no answer before the thaw") {
+				t.Errorf("the finding %q", got)
+			}
+		})
+	}
+}
+
+// A backup that is canceled when its set is complete is judged like any other: it must not pass for one that was proved.
+func TestFrozenCanceledComplete(t *testing.T) {
+	for _, c := range []struct {
+		fault    string
+		required bool
+		phase    backup.Phase
+		code     backup.Code
+		labels   int
+	}{
+		{"lost thaw", true, backup.PhaseFailed, backup.ErrFailed, 0},
+		{"lost thaw", false, backup.PhaseSucceeded, "", 0},
+		{"", true, backup.PhaseSucceeded, "", 3},
+	} {
+		inBubble(t, func(t *testing.T, b *bench, _ *ebs.Strategy) {
+			h := newFrozenHost(c.fault)
+			s := ebs.NewFromConfig(b.world.Config(account, region), func(o *ebs.Options) { o.Quiescer = h })
+			op, err := s.Start(t.Context(), b.instance, quiesced(c.required))
+			r, _ := backup.NewRunner([]backup.Strategy{s})
+			for err == nil && op.Stage != "wait" {
+				op, err = r.Step(t.Context(), op)
+				time.Sleep(max(time.Until(op.Poll), time.Millisecond))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Hour) // all are complete by now
+			if op, err = r.Cancel(t.Context(), op); err != nil {
+				t.Fatal(err)
+			}
+			op = finish(t, s, op, nil)
+			want(t, op, c.phase, c.code)
+			if n, _ := labels(b.world, h, op); n != c.labels || len(op.Points) != 1 {
+				t.Errorf("%+v: %d labels, points %v", c, n, op.Points)
+			}
+			if c.labels == 0 && !c.required && found(op, "ebs.crash-consistent") == "" {
+				t.Errorf("%+v: findings %v", c, op.Findings)
 			}
 		})
 	}

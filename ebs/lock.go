@@ -78,6 +78,10 @@ func (o LockOptions) valid(r backup.Ref, now time.Time) error {
 // stageLock is the stage in which snapshots may be locked.
 const stageLock = "lock"
 
+// lockTimeout is the time that an irreversible lock has where Spec.Timeout is 0: the cooling-off period of a lock that is there may have to end, at most
+// maxCoolOffHour, with a day to spare.
+const lockTimeout = (maxCoolOffHour + 24) * time.Hour
+
 // maxLockRounds is how often a lock that was not there a while later is set again.
 const maxLockRounds = 3
 
@@ -99,6 +103,10 @@ type lockState struct {
 // StartLock makes the Operation that locks a snapshot, or every member of a set, so that it can not be deleted. A lock that is there is never made shorter
 // or weaker: where it lasts as long already it is left alone, and where the wish would weaken it the Operation is refused with ErrConflict. Nothing in this
 // package takes a lock back. The Operation ends well when EC2 says of every snapshot that it is locked. Spec.Options must be LockOptions.
+//
+// With LockOptions.Irreversible it ends well only when nobody can take a lock back any more. A lock in compliance mode that lasts as long already, but whose
+// cooling-off period is not over, is left alone and waited for, up to 72 hours; a finding says that it can still be taken back. So Spec.Timeout 0 means 96
+// hours with Irreversible.
 //
 // A lock keeps the snapshot and not its key: whoever can delete the KMS key can still make it useless.
 //
@@ -125,6 +133,9 @@ func (s *Strategy) StartLock(_ context.Context, point backup.Ref, spec backup.Sp
 	until := o.Until
 	if until.IsZero() {
 		until = op.Started.Add(time.Duration(o.Days) * 24 * time.Hour)
+	}
+	if o.Irreversible == Irreversible && spec.Timeout == 0 {
+		op.Deadline = op.Started.Add(lockTimeout)
 	}
 	op.Stage = stageLook
 	return op, op.SetState(lockState{Mode: o.Mode, Until: until.UTC().Round(0).Truncate(time.Second), CoolOff: o.CoolOffHours, Irreversible: o.Irreversible == Irreversible, AllowForeign: o.AllowForeign})
@@ -167,6 +178,16 @@ const lockRounding = time.Minute
 
 // locked reports whether a lock is at least what is asked for.
 func (st lockState) locked(l ec2types.LockedSnapshotsInfo) bool {
+	return st.covered(l) && (!st.Irreversible || l.LockState == ec2types.LockStateCompliance)
+}
+
+// cooling reports whether a lock becomes what is asked for by itself, when its cooling-off period is over.
+func (st lockState) cooling(l ec2types.LockedSnapshotsInfo) bool {
+	return st.covered(l) && !st.locked(l)
+}
+
+// covered reports whether a lock needs no call to be at least what is asked for, now or when it has cooled off.
+func (st lockState) covered(l ec2types.LockedSnapshotsInfo) bool {
 	if !lockHolds(l) || aws.ToTime(l.LockExpiresOn).Before(st.Until.Add(-lockRounding)) {
 		return false
 	}

@@ -104,7 +104,7 @@ func (s *Strategy) lockVetoes(ctx context.Context, c *awsec2.Client, op backup.O
 		return nil, err
 	}
 	for _, id := range ids {
-		if l := locks[id]; !st.locked(l) {
+		if l := locks[id]; !st.covered(l) {
 			if refused := st.mayLock(op, l); refused != nil {
 				return refused, nil
 			}
@@ -138,7 +138,7 @@ func (s *Strategy) setLocks(ctx context.Context, c *awsec2.Client, op backup.Ope
 		return op, err
 	}
 	for _, id := range ids {
-		if st.locked(locks[id]) {
+		if st.covered(locks[id]) {
 			continue
 		}
 		in := &awsec2.LockSnapshotInput{SnapshotId: &id, LockMode: ec2types.LockMode(st.Mode), ExpirationDate: &st.Until}
@@ -197,17 +197,35 @@ func (s *Strategy) watchLocks(ctx context.Context, c *awsec2.Client, op backup.O
 	if err != nil {
 		return op, err
 	}
-	good := 0
+	good, cool := 0, 0
+	var cold time.Time
 	for _, id := range ids {
-		if st.locked(locks[id]) {
+		switch l := locks[id]; {
+		case st.locked(l):
 			good++
-		} else {
+		case st.cooling(l):
+			cool++
+			f, end := coolingFinding(op, l)
+			op.Find(f)
+			if cold.IsZero() || end.Before(cold) {
+				cold = end
+			}
+		default:
 			bad = append(bad, id+" is not locked")
 		}
 	}
 	op.Percent = 100 * good / max(len(st.Snapshots), 1)
 	if good == len(st.Snapshots) {
 		op.Succeed()
+		return op, nil
+	}
+	if good+cool == len(st.Snapshots) {
+		// It becomes what was asked for by itself, or the deadline says that it did not.
+		if left := time.Until(cold); left > s.opts.PollMin {
+			op.PollIn(min(left, max(maxTierPoll, s.opts.PollMax)))
+		} else {
+			s.wait(&op)
+		}
 		return op, nil
 	}
 	if time.Since(op.Since) < s.opts.Settle {
@@ -222,11 +240,24 @@ func (s *Strategy) watchLocks(ctx context.Context, c *awsec2.Client, op backup.O
 	if f := st.Refused; f != nil {
 		bad, code, hint = append([]string{f.Message}, bad...), f.Code, f.Hint
 	}
-	if good > 0 {
+	if good+cool > 0 {
 		code = backup.ErrPartial
+	}
+	if cool > 0 {
+		bad = append(bad, fmt.Sprintf("the locks of %d others can still be taken back", cool))
 	}
 	op.Fail(failure(op, "lock", code, hint, "%d of %d snapshots are locked: %s", good, len(st.Snapshots), strings.Join(bad, "; ")))
 	return op, nil
+}
+
+// coolingFinding says that a lock can still be taken back, and until when: zero where EC2 does not say.
+func coolingFinding(op backup.Operation, l ec2types.LockedSnapshotsInfo) (backup.Finding, time.Time) {
+	end, until := aws.ToTime(l.CoolOffPeriodExpiresOn), "its cooling-off period is over"
+	if !end.IsZero() {
+		until = end.UTC().Format(time.RFC3339)
+	}
+	return backup.Finding{ID: "ebs.lock-cooling", Severity: backup.SeverityWarning, Ref: Snapshot(op.Ref.Account, op.Ref.Region, aws.ToString(l.SnapshotId)),
+		Message: "the lock of snapshot " + aws.ToString(l.SnapshotId) + " can still be taken back until " + until + ", and is waited for", Remedy: "keep those away from it who may unlock snapshots"}, end
 }
 
 // preflightLock says what is in the way of a lock and what can not be undone.
@@ -245,10 +276,27 @@ func (s *Strategy) preflightLock(ctx context.Context, c *awsec2.Client, op backu
 	if st.Mode != LockCompliance {
 		return nil, nil
 	}
+	var found []backup.Finding
+	if st.Irreversible {
+		var ids []string
+		for _, x := range members {
+			ids = append(ids, aws.ToString(x.SnapshotId))
+		}
+		locks, err := snapshotLocks(ctx, c, op.Ref, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if l := locks[id]; st.cooling(l) {
+				f, _ := coolingFinding(op, l)
+				found = append(found, f)
+			}
+		}
+	}
 	when := fmt.Sprintf("%d hours after it is set", st.CoolOff)
 	if st.Irreversible {
 		when = "from the moment that it is set"
 	}
-	return []backup.Finding{{ID: "ebs.lock-irreversible", Severity: backup.SeverityWarning, Ref: op.Ref,
-		Message: "nobody can take the lock back " + when + ": the snapshots are kept, and paid for, until " + st.Until.Format(time.RFC3339), Remedy: "governance mode can be taken back"}}, nil
+	return append(found, backup.Finding{ID: "ebs.lock-irreversible", Severity: backup.SeverityWarning, Ref: op.Ref,
+		Message: "nobody can take the lock back " + when + ": the snapshots are kept, and paid for, until " + st.Until.Format(time.RFC3339), Remedy: "governance mode can be taken back"}), nil
 }

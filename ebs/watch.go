@@ -152,6 +152,9 @@ func (s *Strategy) undo(ctx context.Context, c *awsec2.Client, op backup.Operati
 	for _, x := range found {
 		complete = complete && x.State == ec2types.SnapshotStateCompleted
 	}
+	if complete && st.Quiesce != nil {
+		return s.judge(op, st, found), nil // complete is not yet proved
+	}
 	if complete {
 		op.Succeed()
 		return op, nil

@@ -33,6 +33,8 @@ type backupState struct {
 	Cluster string   `json:"c,omitempty"`
 	Group   string   `json:"g,omitempty"`
 	Shards  []string `json:"sh,omitempty"`
+	// Primary takes the primary of a group with cluster mode disabled, as what is deleted afterwards needs.
+	Primary bool `json:"p,omitempty"`
 	// Taken: AWS said that the name is taken, so something has it.
 	Taken bool `json:"t,omitempty"`
 	// Creating: it was seen being made. Good and Short count the looks that found it available, whole or short.
@@ -180,7 +182,7 @@ func (s *Strategy) plan(ctx context.Context, c *awselasticache.Client, op backup
 			return s.adopt(ctx, c, op, st, x)
 		}
 	}
-	t, err := s.target(ctx, c, op.Ref)
+	t, err := s.target(ctx, c, op.Ref, st.Primary)
 	if err != nil {
 		if backup.CodeOf(err) == backup.ErrNotFound {
 			// One look that does not find it proves nothing, however long ago the work began: it may be new, or the answer an old one.

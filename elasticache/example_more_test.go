@@ -46,6 +46,7 @@ func ExampleStrategy_StartRebuild() {
 	}
 	fmt.Println(op.Phase, op.Made[0].ID, "from", op.Points[0].ID)
 	// Output:
+	// elasticache.from-primary
 	// elasticache.writes-lost
 	// elasticache.rebuild-differs
 	// elasticache.rebuild-unchecked

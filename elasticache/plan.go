@@ -28,8 +28,9 @@ type target struct {
 	findings []backup.Finding
 }
 
-// target looks at what is to be backed up. Its errors are the library's; a permanent one is the end of the backup.
-func (s *Strategy) target(ctx context.Context, c *awselasticache.Client, r backup.Ref) (target, error) {
+// target looks at what is to be backed up. Its errors are the library's; a permanent one is the end of the backup. With primary, of a group with
+// cluster mode disabled the primary is taken.
+func (s *Strategy) target(ctx context.Context, c *awselasticache.Client, r backup.Ref, primary bool) (target, error) {
 	switch r.Type {
 	case TypeCluster:
 		return s.clusterTarget(ctx, c, r)
@@ -46,12 +47,12 @@ func (s *Strategy) target(ctx context.Context, c *awselasticache.Client, r backu
 	if err := snapshottable(r, aws.ToString(g.Engine), aws.ToString(g.CacheNodeType)); err != nil {
 		return target{}, err
 	}
-	t, err := s.groupTarget(ctx, c, r, g)
+	t, err := s.groupTarget(ctx, c, r, g, primary)
 	t.arn = arn(g.ARN, r, "replicationgroup", r.ID)
 	return t, err
 }
 
-func (s *Strategy) groupTarget(ctx context.Context, c *awselasticache.Client, r backup.Ref, g *ectypes.ReplicationGroup) (target, error) {
+func (s *Strategy) groupTarget(ctx context.Context, c *awselasticache.Client, r backup.Ref, g *ectypes.ReplicationGroup, primary bool) (target, error) {
 	switch status := word(g.Status); status {
 	case "available":
 	case "deleting":
@@ -72,7 +73,7 @@ func (s *Strategy) groupTarget(ctx context.Context, c *awselasticache.Client, r 
 		slices.Sort(t.shards)
 		return t, nil
 	}
-	return s.memberTarget(ctx, c, r, g)
+	return s.memberTarget(ctx, c, r, g, primary)
 }
 
 // clustered tells whether cluster mode is enabled. Only such groups have several node groups, whatever a flag says.
@@ -81,35 +82,25 @@ func clustered(g *ectypes.ReplicationGroup) bool {
 }
 
 // memberTarget chooses the node of a group with cluster mode disabled: the first replica that is available. A replica that is not is waited
-// for; only where there is none at all the primary is taken. Source: ElastiCache User Guide, "Making manual backups".
-func (s *Strategy) memberTarget(ctx context.Context, c *awselasticache.Client, r backup.Ref, g *ectypes.ReplicationGroup) (target, error) {
-	var primary string
-	var replicas, all []string
-	for _, n := range g.NodeGroups {
-		for _, m := range n.NodeGroupMembers {
-			id := aws.ToString(m.CacheClusterId)
-			all = append(all, id)
-			switch word(m.CurrentRole) {
-			case "primary":
-				primary = id
-			case "replica":
-				replicas = append(replicas, id)
-			}
+// for; only where there is none at all the primary is taken, or where it is asked for: a replica may lack what was written last. Source: ElastiCache User
+// Guide, "Making manual backups".
+func (s *Strategy) memberTarget(ctx context.Context, c *awselasticache.Client, r backup.Ref, g *ectypes.ReplicationGroup, fromPrimary bool) (target, error) {
+	primary, replicas := roles(g)
+	if primary == "" {
+		if len(members(g)) == 0 {
+			return target{notYet: "the replication group names no members"}, nil
 		}
-	}
-	slices.Sort(replicas)
-	if len(all) == 0 {
-		return target{notYet: "the replication group names no members"}, nil
-	}
-	if primary == "" || len(replicas)+1 != len(all) {
-		return target{notYet: "the roles of the members are not known, perhaps because of a failover"}, nil
+		return target{notYet: unknownRoles}, nil
 	}
 	var findings []backup.Finding
-	if len(replicas) == 0 {
+	if len(replicas) == 0 || fromPrimary {
+		why, remedy := "the group has no replica", "add a replica"
+		if fromPrimary {
+			why, remedy = "a replica may lack what was written last", "do it when there is little to do"
+		}
 		replicas = []string{primary}
 		findings = []backup.Finding{{ID: "elasticache.from-primary", Severity: backup.SeverityWarning, Ref: r,
-			Message: fmt.Sprintf("the group has no replica, so the snapshot is taken of its primary %s, which may answer slower meanwhile", primary),
-			Remedy:  "add a replica"}}
+			Message: fmt.Sprintf("%s, so the snapshot is taken of the primary %s, which may answer slower meanwhile", why, primary), Remedy: remedy}}
 	}
 	why := ""
 	for _, id := range replicas {
@@ -126,6 +117,31 @@ func (s *Strategy) memberTarget(ctx context.Context, c *awselasticache.Client, r
 		}
 	}
 	return target{notYet: why}, nil
+}
+
+// unknownRoles is why a member can not be chosen.
+const unknownRoles = "the roles of the members are not known, perhaps because of a failover"
+
+// roles gives the primary and the replicas, sorted, of a group with cluster mode disabled; no primary where the role of a member is not known, or
+// more than one has it.
+func roles(g *ectypes.ReplicationGroup) (primary string, replicas []string) {
+	all := 0
+	for _, n := range g.NodeGroups {
+		for _, m := range n.NodeGroupMembers {
+			all++
+			switch id := aws.ToString(m.CacheClusterId); word(m.CurrentRole) {
+			case "primary":
+				primary = id
+			case "replica":
+				replicas = append(replicas, id)
+			}
+		}
+	}
+	if len(replicas)+1 != all {
+		return "", nil
+	}
+	slices.Sort(replicas)
+	return primary, replicas
 }
 
 func (s *Strategy) clusterTarget(ctx context.Context, c *awselasticache.Client, r backup.Ref) (target, error) {

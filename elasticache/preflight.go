@@ -88,7 +88,7 @@ func problem(op backup.Operation, id, message, remedy string) backup.Finding {
 const snapshotsPerDay = 20
 
 func (s *Strategy) preflightBackup(ctx context.Context, c *awselasticache.Client, op backup.Operation, st backupState) ([]backup.Finding, error) {
-	t, err := s.target(ctx, c, op.Ref)
+	t, err := s.target(ctx, c, op.Ref, st.Primary)
 	if err != nil {
 		return nil, err
 	}

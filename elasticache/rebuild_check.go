@@ -2,7 +2,6 @@ package elasticache
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -130,6 +129,11 @@ func (s *Strategy) mayReplace(ctx context.Context, c *awselasticache.Client, op 
 	if old.status != "available" {
 		return verdict{notYet: "the " + kindOf(op.Ref) + " is " + old.status}, nil
 	}
+	if g := old.group; g != nil && !clustered(g) {
+		if primary, _ := roles(g); primary == "" {
+			return verdict{notYet: unknownRoles}, nil
+		}
+	}
 	if why := whole(x, old); why != "" {
 		return no(backup.ErrFailed, "start again with another token; nothing was deleted", "the snapshot %s is not known to have all data: %s", st.Snapshot, why)
 	}
@@ -179,8 +183,9 @@ func whole(x *ectypes.Snapshot, of *made) string {
 	}
 	g := of.group
 	if !clustered(g) {
-		if !slices.Contains(members(g), from) {
-			return "it is of " + from + ", which is no member of the group"
+		// A replica may lack what was written last. After a failover AWS does not tell what the old primary was at that time.
+		if primary, _ := roles(g); primary == "" || from != policy.CanonicalName(primary) {
+			return "it is of " + from + ", which is not the primary of the group now"
 		}
 		return ""
 	}

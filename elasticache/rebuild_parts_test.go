@@ -18,7 +18,13 @@ func TestWhole(t *testing.T) {
 		return n
 	}
 	one := &made{cluster: &ectypes.CacheCluster{CacheClusterId: aws.String("One")}}
-	plain := &made{group: &ectypes.ReplicationGroup{ReplicationGroupId: aws.String("g"), MemberClusters: []string{"g-001", "g-002"}}}
+	member := func(id, role string) ectypes.NodeGroupMember {
+		return ectypes.NodeGroupMember{CacheClusterId: &id, CurrentRole: text(role)}
+	}
+	group := func(all ...ectypes.NodeGroupMember) *made {
+		return &made{group: &ectypes.ReplicationGroup{ReplicationGroupId: aws.String("g"), MemberClusters: []string{"g-001", "g-002"}, NodeGroups: []ectypes.NodeGroup{{NodeGroupMembers: all}}}}
+	}
+	plain := group(member("g-001", "replica"), member("G-002", "Primary"))
 	sharded := &made{group: &ectypes.ReplicationGroup{ReplicationGroupId: aws.String("g"), ClusterEnabled: aws.Bool(true),
 		NodeGroups: []ectypes.NodeGroup{{NodeGroupId: aws.String("0001")}, {NodeGroupId: aws.String("0002")}}}}
 	of := func(cluster, group string, n int32, parts ...ectypes.NodeSnapshot) *ectypes.Snapshot {
@@ -34,7 +40,11 @@ func TestWhole(t *testing.T) {
 		{"another cluster", of("two", "", 0, part("", "")), one, false},
 		{"no parts", of("one", "", 0), one, false},
 		{"no time", of("one", "", 0, ectypes.NodeSnapshot{}), one, false},
-		{"a member", of("g-002", "", 0, part("", "")), plain, true},
+		{"the primary", of("g-002", "", 0, part("", "")), plain, true},
+		{"a replica", of("g-001", "", 0, part("", "")), plain, false},
+		{"roles not told", of("g-002", "", 0, part("", "")), group(member("g-001", ""), member("g-002", "")), false},
+		{"one role not told", of("g-002", "", 0, part("", "")), group(member("g-001", ""), member("g-002", "primary")), false},
+		{"two primaries", of("g-002", "", 0, part("", "")), group(member("g-001", "primary"), member("g-002", "primary")), false},
 		{"no member", of("h-002", "", 0, part("", "")), plain, false},
 		{"all shards", of("", "g", 2, part("0001", "0-8191"), part("0002", "8192-16383")), sharded, true},
 		{"in another order", of("", "g", 2, part("0002", "8192-16383"), part("0001", "0-8191")), sharded, true},

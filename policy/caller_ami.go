@@ -42,7 +42,8 @@ func AMICopyPolicy(s Scope) (Document, error) {
 	return policyOf(append(all, keys...)...)
 }
 
-// AMIDeletePolicy is what deregistering images and deleting their snapshots needs: finding them, and deleting those that carry the owner's tag.
+// AMIDeletePolicy is what deregistering images and deleting their snapshots needs: finding them and what keeps them, and deleting those that carry the
+// owner's tag.
 //
 // Source: Service authorization reference, "Amazon EC2".
 func AMIDeletePolicy(s Scope) (Document, error) {
@@ -50,7 +51,7 @@ func AMIDeletePolicy(s Scope) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	return policyOf(allow("SnapwardenAMIDeleteLook", []string{"*"}, c.here(), "ec2:DescribeImages", "ec2:DescribeSnapshots"),
+	return policyOf(allow("SnapwardenAMIDeleteLook", []string{"*"}, c.here(), "ec2:DescribeFastSnapshotRestores", "ec2:DescribeImages", "ec2:DescribeLockedSnapshots", "ec2:DescribeSnapshots"),
 		allow("SnapwardenAMIDeregister", c.images(), c.owned(), "ec2:DeregisterImage"),
 		allow("SnapwardenAMIDelete", c.snapshots(nil), c.owned(), "ec2:DeleteSnapshot"))
 }

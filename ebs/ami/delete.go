@@ -3,7 +3,6 @@ package ami
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +20,8 @@ import (
 type DeleteOptions struct {
 	// KeepSnapshots deregisters the image only; its snapshots stay and are listed in Points.
 	KeepSnapshots bool
-	// AllowForeign also deletes an image whose owner tag is not Spec.Owner, or that has none, and its snapshots whatever their tags.
+	// AllowForeign also deletes an image whose owner tag is not Spec.Owner, or that has none, and its snapshots whatever their owner. A snapshot that
+	// carries the token of other work stays all the same: it is a backup of its own, which package ebs deletes.
 	AllowForeign bool
 }
 
@@ -52,7 +52,9 @@ type deleteState struct {
 }
 
 // StartDelete makes the Operation that deregisters an image and then deletes its snapshots, those that were made with it and that no other image uses. An
-// image that AWS Backup made, that is protected against deregistration or is still pending is refused. Spec.Options may be DeleteOptions.
+// image that AWS Backup made, that is protected against deregistration or is still pending is refused; unless DeleteOptions.KeepSnapshots is set, so is
+// one with a snapshot that would have to go and is locked or has fast snapshot restore on, before anything is deregistered. Spec.Options may be
+// DeleteOptions.
 //
 // Whether a launch template, an Auto Scaling group or another account uses the image is not looked at.
 func (s *Strategy) StartDelete(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
@@ -146,6 +148,19 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsec2.Client, op backup.O
 		return op, nil
 	}
 	st.Lost, st.Token, st.Snapshots = time.Time{}, tagMap(x.Tags)[backup.TagToken], snapshotsOf(x)
+	refused, unseen, err := s.vetoes(ctx, c, op, st)
+	if err != nil {
+		return op, err
+	}
+	if refused != nil {
+		op.Fail(refused)
+		return op, nil
+	}
+	if len(unseen) > 0 && time.Since(op.Since) < s.opts.Settle {
+		// What can not be seen can not be judged: a listing may lag.
+		s.wait(&op)
+		return op, op.SetState(st)
+	}
 	if err := op.SetState(st); err != nil {
 		return op, err
 	}
@@ -162,8 +177,16 @@ func (s *Strategy) deregister(ctx context.Context, c *awsec2.Client, op backup.O
 	if err != nil {
 		return op, err
 	}
-	if found {
-		if refused := mayDelete(op, st, x); refused != nil && x.State != ec2types.ImageStateDeregistered {
+	if found && x.State != ec2types.ImageStateDeregistered {
+		if refused := mayDelete(op, st, x); refused != nil {
+			op.Fail(refused)
+			return op, nil
+		}
+		refused, _, err := s.vetoes(ctx, c, op, st)
+		if err != nil {
+			return op, err
+		}
+		if refused != nil {
 			op.Fail(refused)
 			return op, nil
 		}
@@ -229,22 +252,18 @@ func (s *Strategy) deleteSnapshots(ctx context.Context, c *awsec2.Client, op bac
 	if err != nil {
 		return op, err
 	}
-	keep := func(id, format string, args ...any) {
+	keep := func(id, why string) {
 		st.Kept = append(st.Kept, id)
-		st.Why = fmt.Sprintf("%s: %s", id, fmt.Sprintf(format, args...))
+		st.Why = id + ": " + why
 	}
 	for _, id := range st.Snapshots {
 		if slices.Contains(st.Gone, id) || slices.Contains(st.Kept, id) {
 			continue
 		}
 		x, visible := found[id]
-		tags := tagMap(x.Tags)
 		switch {
-		case users[id] != "":
-			keep(id, "image %s uses it too", users[id])
-			continue
-		case visible && !st.Options.AllowForeign && (tags[backup.TagOwner] != op.Owner || tags[backup.TagToken] != st.Token):
-			keep(id, "it was not made with the image")
+		case users[id] != "" || visible && st.stays(op, x, "") != "":
+			keep(id, st.stays(op, x, users[id]))
 			continue
 		case !visible && time.Since(op.Since) < s.opts.Settle:
 			// What can not be seen can not be judged: a listing may lag.
@@ -275,7 +294,7 @@ func (s *Strategy) deleteSnapshots(ctx context.Context, c *awsec2.Client, op bac
 				keep(id, "EC2 says that it is in use")
 				continue
 			case v.Class == awscall.Permanent:
-				keep(id, "%s", cut(err.Error()))
+				keep(id, cut(err.Error()))
 				continue
 			default:
 				// What was done is kept, and counts for the next Step: deleting by id repeats harmlessly.

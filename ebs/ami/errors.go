@@ -37,6 +37,7 @@ var table = awscall.Table{
 	"InvalidRegion":                              {{Code: backup.ErrInvalid, Class: awscall.Permanent, Hint: "check the Region; it may have to be enabled for the account"}},
 	"IdempotentParameterMismatch":                {{Code: backup.ErrConflict, Class: awscall.Permanent, Hint: "an earlier request with this token asked for something else; start the work with another token"}},
 	"OperationNotPermitted":                      {{Code: backup.ErrDenied, Class: awscall.Permanent, Hint: "AWS does not allow this on the resource: it may be locked, protected, or belong to AWS Backup"}},
+	"InvalidAction":                              {{Code: backup.ErrUnsupported, Class: awscall.Permanent, Hint: "EC2 does not know this call in this Region"}},
 	"UnsupportedOperation":                       {{Code: backup.ErrUnsupported, Class: awscall.Permanent, Hint: "EC2 does not support this here"}},
 	"SnapshotLimitExceeded":                      {{Code: backup.ErrQuota, Class: awscall.Permanent, Hint: "the quota of snapshots in the Region is full: delete old ones or have it raised"}},
 	"AMIQuotaExceeded":                           {{Code: backup.ErrQuota, Class: awscall.Permanent, Hint: "the quota of images in the Region is full: deregister old ones or have it raised"}},

@@ -110,6 +110,14 @@ func (s *Strategy) Preflight(ctx context.Context, op backup.Operation) ([]backup
 		if refused := mayDelete(op, st, x); refused != nil {
 			return []backup.Finding{finding(op, refused)}, nil
 		}
+		st.Token, st.Snapshots = tagMap(x.Tags)[backup.TagToken], snapshotsOf(x)
+		refused, _, err := s.vetoes(ctx, c, op, st)
+		if err != nil {
+			return nil, err
+		}
+		if refused != nil {
+			return []backup.Finding{finding(op, refused)}, nil
+		}
 		return nil, nil
 	}
 	if x.State != ec2types.ImageStateAvailable {

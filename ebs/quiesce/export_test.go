@@ -1,8 +1,8 @@
 package quiesce
 
-// InPlace has the scripts of a Host look for tools, for systemd and for room elsewhere.
-func InPlace(h *Host, path, base, systemd string) {
-	h.place = place{path: path, base: base, systemd: systemd}
+// InPlace has the scripts of a Host look for tools, for room, for systemd, and for /sys and /proc elsewhere.
+func InPlace(h *Host, path, base, systemd, root string) {
+	h.place = place{path: path, base: base, systemd: systemd, root: root}
 }
 
 // Scripts gives the scripts of a Host for a lease.

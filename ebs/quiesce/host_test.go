@@ -3,6 +3,7 @@ package quiesce_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,9 +26,9 @@ var lease = quiesce.Lease{ID: "op-1-a", Limit: time.Minute}
 var stubs = map[string]string{
 	"id":         "echo 0\n",
 	"mountpoint": "[ -e \"$STATE/not-mounted\" ] && exit 1\nexit 0\n",
-	"stat":       "for last; do :; done\ncase \"$last\" in\n/data*) echo 77 ;;\n/part) echo 78 ;;\n*) echo 5 ;;\nesac\n",
+	"stat":       "for last; do :; done\ncase \"$*\" in\n*%t*) cat \"$STATE/number-of$(echo \"$last\" | tr / _)\" 2>/dev/null || echo '0 0'\nexit ;;\nesac\ncase \"$last\" in\n/data*) echo 77 ;;\n/part) echo 78 ;;\n*) echo 5 ;;\nesac\n",
 	// The root is a part of a btrfs, whose parts have device numbers of their own, and so is /part.
-	"findmnt": "for last; do :; done\ncase \"$last\" in\n/data*) echo /dev/nvme1n1 ;;\n/part) echo '/dev/nvme0n1p1[/@part]' ;;\n*) echo '/dev/nvme0n1p1[/@]' ;;\nesac\n",
+	"findmnt": "for last; do :; done\ncase \"$*\" in\n*FSTYPE*) echo btrfs\nexit ;;\n*MAJ:MIN*) cat \"$STATE/majmin\" 2>/dev/null || echo 0:35\nexit ;;\nesac\ncase \"$last\" in\n/data*) echo /dev/nvme1n1 ;;\n/part) echo '/dev/nvme0n1p1[/@part]' ;;\n*) echo '/dev/nvme0n1p1[/@]' ;;\nesac\n",
 	"sync":    "exit 0\n",
 	"fsfreeze": `echo "fsfreeze $*" >>"$STATE/log"
 f="$STATE/frozen$(echo "$2" | tr / _)"
@@ -36,9 +37,11 @@ case "$1" in
 if [ -e "$STATE/hang" ]; then read -r x <"$STATE/hang"; fi
 if [ -e "$STATE/refuse$(echo "$2" | tr / _)" ]; then echo "fsfreeze: $2: freeze failed: Operation not supported" >&2; exit 1; fi
 if [ -e "$f" ]; then echo "fsfreeze: $2: freeze failed: Device or resource busy" >&2; exit 1; fi
-: >"$f" ;;
+: >"$f"
+if [ -e "$STATE/meanwhile" ]; then : >"$STATE/frozen_vg-lv"; fi
+if [ -e "$STATE/killed" ]; then kill -s KILL $$; fi ;;
 -u)
-if [ -e "$STATE/stuck" ]; then echo "fsfreeze: $2: unfreeze failed: Input/output error" >&2; exit 1; fi
+if [ -e "$STATE/stuck" ] || [ -e "$STATE/refuse-once$(echo "$2" | tr / _)" ]; then echo "fsfreeze: $2: unfreeze failed: Input/output error" >&2; exit 1; fi
 if [ -e "$STATE/refuse$(echo "$2" | tr / _)" ]; then echo "fsfreeze: $2: unfreeze failed: Operation not supported" >&2; exit 1; fi
 if [ ! -e "$f" ]; then echo "fsfreeze: $2: unfreeze failed: Invalid argument" >&2; exit 1; fi
 rm "$f" ;;
@@ -65,6 +68,20 @@ SELECT*) echo snapwarden-locked ;;
 esac
 done
 rm -f "$STATE/frozen_mysql"
+`,
+	// Somebody thaws when all is ready and nothing is frozen.
+	"setsid": `case "$*" in
+*/freeze.sh)
+if [ -e "$STATE/early" ]; then
+base=$(cat "$STATE/early")
+mkdir "$base/lease-op-1-a/claim"
+fi
+if [ -e "$STATE/late" ]; then
+base=$(cat "$STATE/late")
+: >"$base/over-op-1-a"
+fi ;;
+esac
+exec "$(PATH=/usr/bin:/bin; command -v setsid)" "$@"
 `,
 	"runuser": "echo \"runuser $*\" >>\"$STATE/log\"\n[ ! -e \"$STATE/no-server\" ]\n",
 	"psql":    "exit 0\n",
@@ -101,11 +118,14 @@ func newMachine(t *testing.T, plan quiesce.Plan, systemd bool) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.device("/dev/nvme0n1p1", 259, 1)
+	m.device("/dev/nvme1n1", 259, 16)
+	m.write("proc/swaps", "Filename Type Size Used Priority\n")
 	where := filepath.Join(m.state, "no-systemd")
 	if systemd {
 		where = m.state
 	}
-	quiesce.InPlace(h, bin+":/usr/bin:/bin", m.base, where)
+	quiesce.InPlace(h, bin+":/usr/bin:/bin", m.base, where, m.state)
 	m.host = h
 	// Whatever a test leaves sleeping is let go: the pipe has a writer for a moment, or nobody reads it.
 	t.Cleanup(m.ring)
@@ -138,8 +158,8 @@ func (m *machine) ring() {
 func (m *machine) until(what string, is func() bool) {
 	m.t.Helper()
 	for began := time.Now(); !is(); {
-		if time.Since(began) > 10*time.Second {
-			m.t.Fatalf("%s: not within ten seconds; the log:\n%s", what, m.log())
+		if time.Since(began) > time.Minute {
+			m.t.Fatalf("%s: not within a minute; the log:\n%s", what, m.log())
 		}
 		_ = exec.Command("/bin/true").Run() // gives the other process its turn, without a sleep
 	}
@@ -149,6 +169,28 @@ func (m *machine) set(name string) {
 	m.t.Helper()
 	if err := os.WriteFile(filepath.Join(m.state, name), nil, 0o600); err != nil {
 		m.t.Fatal(err)
+	}
+}
+
+// write makes a file of the host.
+func (m *machine) write(name, text string) {
+	m.t.Helper()
+	name = filepath.Join(m.state, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// device makes a block device of the host that lies on others, such as "253:0".
+func (m *machine) device(path string, major, minor int, on ...string) {
+	m.t.Helper()
+	m.write("number-of"+strings.ReplaceAll(path, "/", "_"), fmt.Sprintf("%x %x\n", major, minor))
+	m.write(fmt.Sprintf("sys/dev/block/%d:%d/dev", major, minor), fmt.Sprintf("%d:%d\n", major, minor))
+	for i, n := range on {
+		m.write(fmt.Sprintf("sys/dev/block/%d:%d/slaves/%d/dev", major, minor, i), n+"\n")
 	}
 }
 
@@ -183,7 +225,7 @@ func (m *machine) thaw(held bool) {
 	got, err := m.host.Thaw(m.t.Context(), instance, lease)
 	// The stub of sleep does not sleep, so that a freeze that was killed has hardly any time to end on a busy machine: what is not done yet is asked
 	// for again, as a caller would.
-	for began := time.Now(); backup.CodeOf(err) == backup.ErrUnavailable && !held && time.Since(began) < 10*time.Second; {
+	for began := time.Now(); backup.CodeOf(err) == backup.ErrUnavailable && !held && time.Since(began) < time.Minute; {
 		got, err = m.host.Thaw(m.t.Context(), instance, lease)
 	}
 	if err != nil || got != held {
@@ -338,8 +380,17 @@ func TestFreezeRefused(t *testing.T) {
 			if backup.CodeOf(err) != backup.ErrFailed || !strings.Contains(err.Error(), c.why) {
 				t.Fatalf("%v, wanted %q", err, c.why)
 			}
-			m.want()
+			others, _ := strings.CutPrefix(c.set, "frozen_")
+			theirs := func() {
+				if t.Helper(); others != c.set {
+					m.want(others) // what somebody else froze stays frozen
+				} else {
+					m.want()
+				}
+			}
+			theirs()
 			m.thaw(false)
+			theirs()
 			for _, l := range m.leases() {
 				if strings.HasPrefix(l, "lease-") {
 					t.Errorf("%s is left", l)
@@ -450,8 +501,13 @@ func TestKilledAnywhere(t *testing.T) {
 		m.thaw(false)
 		m.want()
 		// The host can be frozen again.
-		if err := m.host.Freeze(t.Context(), instance, quiesce.Lease{ID: "next", Limit: time.Minute}); err != nil {
+		next := quiesce.Lease{ID: "next", Limit: time.Minute}
+		if err := m.host.Freeze(t.Context(), instance, next); err != nil {
 			t.Fatalf("killed after line %d: %v\n%s", lines, err, m.log())
+		}
+		// Its watchdog must not be at work any more when the host is removed.
+		if held, err := m.host.Thaw(t.Context(), instance, next); !held || err != nil {
+			t.Fatalf("killed after line %d: %v %v", lines, held, err)
 		}
 	}
 }

@@ -30,10 +30,13 @@ type Plan struct {
 	// MySQL are servers whose tables are locked for reading.
 	MySQL []MySQL
 	// FileSystems are mount points, such as "/data", that are frozen with fsfreeze, or xfs_freeze where there is none. What the host itself lives on,
-	// such as "/" and "/var", is refused: the watchdog would freeze with it. ext3, ext4, XFS, btrfs and others can be frozen; NFS and tmpfs can
+	// such as "/" and "/var" or a file system with its swap file, is refused: the watchdog would freeze with it. ext3, ext4, XFS, btrfs and others can be frozen; NFS and tmpfs can
 	// not.
 	FileSystems []string
-	// Logical are logical volumes that are suspended with dmsetup, which also freezes a file system on them.
+	// Logical are logical volumes that are suspended with dmsetup, which also freezes a file system on them. One that the host itself lives on is
+	// refused, also where encryption, a thin pool, an array or an image file lies in between, and one below its swap space. Where it can not be told
+	// what the host lives on, as with ZFS or an overlay as its root, all are refused. The journal that a file system of the host has on another
+	// device is not seen.
 	Logical []Logical
 }
 

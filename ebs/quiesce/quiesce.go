@@ -53,6 +53,7 @@ func ValidateLimit(d time.Duration) error {
 //   - The limit is enforced by the host. Freeze has the host arm its watchdog before it freezes anything, and refuses to freeze where that
 //     fails. The watchdog ends the freeze after lease.Limit although this process is dead, the network is cut and AWS does not answer.
 //   - A lease is frozen once. After Thaw was called with a lease, a Freeze with it that comes late, or again, fails and leaves nothing frozen.
+//   - What somebody else has frozen stays frozen: Freeze fails, and the Thaw that follows lets go only what the lease itself froze.
 //   - Two leases are never at work on one resource at the same time: Freeze fails where another one holds it.
 //   - Both return when ctx ends, at the latest some seconds after.
 type Quiescer interface {

@@ -15,12 +15,14 @@ import (
 //
 //	freezer  the process group that freezes, while it does
 //	hold-N   the process group that holds the N-th database's session
+//	fs-N     the N-th file system is frozen by this lease, or is being frozen
+//	lv-N     and so for the logical volumes: nobody but whoever froze a part may let it go
 //	claim    made by whoever thaws first: so Thaw knows that the watchdog has not been there
 //
 // A lease that was thawed leaves a file over-ID, so that a freeze that comes late finds out.
 
 // place is where scripts look for things; tests have others.
-type place struct{ path, base, systemd string }
+type place struct{ path, base, systemd, root string }
 
 var onHost = place{path: "/usr/sbin:/usr/bin:/sbin:/bin", base: "/run/snapwarden/quiesce", systemd: "/run/systemd/system"}
 
@@ -61,26 +63,37 @@ done
 return 1
 }
 mkdir "$dir/claim" 2>/dev/null || lost=1
+# While something still freezes, what is let go may be frozen once more: it stays marked.
+still=0
+gone() { [ "$still" = 1 ] || rm -f "$dir/$1"; }
 letgo() {
 bad=0
 `)
-	for _, v := range slices.Backward(plan.Logical) {
-		fmt.Fprintf(&b, `case "$(dmsetup info -c --noheadings -o suspended '%[1]s' 2>&1)" in
-*[Ss]uspended*) dmsetup resume '%[1]s' >&2 || bad=1 ;;
-*[Aa]ctive*) lost=1 ;;
+	for i, v := range slices.Backward(plan.Logical) {
+		fmt.Fprintf(&b, `if [ -e "$dir/lv-%[2]d" ]; then
+case "$(dmsetup info -c --noheadings -o suspended '%[1]s' 2>&1)" in
+*[Ss]uspended*) if dmsetup resume '%[1]s' >&2; then gone lv-%[2]d; else bad=1; fi ;;
+*[Aa]ctive*) lost=1; gone lv-%[2]d ;;
 *) echo 'the state of logical volume %[1]s is not known' >&2; bad=1 ;;
 esac
-`, v.device())
+else
+lost=1
+fi
+`, v.device(), i)
 	}
-	for _, m := range slices.Backward(plan.FileSystems) {
+	for i, m := range slices.Backward(plan.FileSystems) {
 		// The kernel answers EINVAL where nothing is frozen, and two others where nothing can be. Source: Linux, fs/super.c and fs/ioctl.c.
-		fmt.Fprintf(&b, `if ! why=$($freeze -u '%[1]s' 2>&1); then
+		fmt.Fprintf(&b, `if [ ! -e "$dir/fs-%[2]d" ]; then
+lost=1
+elif why=$($freeze -u '%[1]s' 2>&1); then
+gone fs-%[2]d
+else
 case "$why" in
-*"Invalid argument"*|*"Operation not supported"*|*"Inappropriate ioctl"*) lost=1 ;;
+*"Invalid argument"*|*"Operation not supported"*|*"Inappropriate ioctl"*) lost=1; gone fs-%[2]d ;;
 *) echo "$why" >&2; bad=1 ;;
 esac
 fi
-`, m)
+`, m, i)
 	}
 	for i := range slices.Backward(plan.MySQL) {
 		fmt.Fprintf(&b, `if group=$(cat "$dir/hold-%[1]d" 2>/dev/null) && alive "$group"; then
@@ -98,12 +111,14 @@ if group=$(cat "$dir/freezer" 2>/dev/null); then
 lost=1
 kill -s KILL -- "-$group" 2>/dev/null
 n=0
+still=1
 while alive "$group"; do
 letgo
 n=$((n + 1))
 [ "$n" -lt 10 ] || exit 1
 sleep 1
 done
+still=0
 fi
 letgo
 [ "$bad" = 0 ] || exit 1
@@ -159,11 +174,33 @@ exit 1
 fi
 `, i)
 	}
-	for _, m := range plan.FileSystems {
-		fmt.Fprintf(&b, "$freeze -f '%s' || exit 1\n", m)
+	// A part is marked before it is frozen, so that whoever thaws knows of it whenever this dies; the mark goes when the kernel has refused, for instance
+	// because somebody else has it frozen. A tool that was killed has told nothing: the part stays marked.
+	for i, m := range plan.FileSystems {
+		fmt.Fprintf(&b, `: >"$dir/fs-%[2]d" || exit 1
+$freeze -f '%[1]s'
+code=$?
+if [ "$code" != 0 ]; then
+[ "$code" -gt 125 ] || rm -f "$dir/fs-%[2]d"
+exit 1
+fi
+`, m, i)
 	}
-	for _, v := range plan.Logical {
-		fmt.Fprintf(&b, "dmsetup suspend '%s' || exit 1\n", v.device())
+	if len(plan.Logical) > 0 {
+		b.WriteString(active)
+	}
+	// To suspend what is suspended is no error of dmsetup, so that is looked at first.
+	for i, v := range plan.Logical {
+		fmt.Fprintf(&b, `if ! active '%[1]s'; then
+echo 'the logical volume %[1]s is suspended by somebody else, or its state is not known'
+exit 1
+fi
+: >"$dir/lv-%[2]d" || exit 1
+if ! dmsetup suspend '%[1]s'; then
+! active '%[1]s' || rm -f "$dir/lv-%[2]d"
+exit 1
+fi
+`, v.device(), i)
 	}
 	return b.String()
 }
@@ -216,7 +253,7 @@ fail "$1"
 	if len(plan.PostgreSQL) > 0 {
 		tools = append(tools, "psql", "runuser", "timeout")
 	}
-	if len(plan.FileSystems) > 0 {
+	if len(plan.FileSystems)+len(plan.Logical) > 0 {
 		tools = append(tools, "findmnt")
 	}
 	fmt.Fprintf(&b, "for tool in %s; do\ncommand -v \"$tool\" >/dev/null || fail \"there is no $tool\"\ndone\n", strings.Join(tools, " "))
@@ -230,47 +267,14 @@ flock -w 5 9 || fail 'another freeze or thaw is at work'
 for other in "$base"/lease-*; do
 [ ! -e "$other" ] || fail "the host is held by ${other##*/}"
 done
-host=' '
-for vital in / /etc /run /tmp /usr /var /var/lib /var/log; do
-host="$host$(stat -L -c %d "$vital" 2>/dev/null) "
-done
-disks=' '
-backing() {
-from=$(findmnt -n -o SOURCE --target "$1" 2>/dev/null | tail -n 1)
-from=${from%%[[]*}
-}
-for vital in / /etc /run /tmp /usr /var /var/lib /var/log; do
-backing "$vital"
-disks="$disks$from "
-done
 `)
-	for _, m := range plan.FileSystems {
-		fmt.Fprintf(&b, `mountpoint -q '%[1]s' || fail '%[1]s is not a mount point'
-device=$(stat -L -c %%d '%[1]s') || fail '%[1]s can not be looked at'
-case "$host" in
-*" $device "*) fail '%[1]s is a file system that the host itself lives on' ;;
-esac
-backing '%[1]s'
-[ -n "$from" ] || fail '%[1]s can not be looked at'
-case "$disks" in
-*" $from "*) fail '%[1]s is a part of a file system that the host itself lives on' ;;
-esac
-`, m)
+	if len(plan.FileSystems)+len(plan.Logical) > 0 {
+		b.WriteString(p.survey())
 	}
-	for _, v := range plan.Logical {
-		// The number of a device as stat gives it. Source: glibc, makedev.
-		fmt.Fprintf(&b, `device=$(dmsetup info -c --noheadings --separator ' ' -o major,minor '%[1]s') || fail 'there is no logical volume %[1]s'
-set -- $device
-[ $# = 2 ] || fail 'the logical volume %[1]s can not be looked at'
-case "$1$2" in
-*[!0-9]*) fail 'the logical volume %[1]s can not be looked at' ;;
-esac
-device=$((($2 & 255) | ($1 << 8) | (($2 & ~255) << 12)))
-case "$host" in
-*" $device "*) fail 'the host itself lives on the logical volume %[1]s' ;;
-esac
-`, v.device())
+	if len(plan.Logical) > 0 {
+		b.WriteString(active)
 	}
+	b.WriteString(spare(plan))
 	// Before the limit begins to count: what takes long and freezes nothing.
 	for _, d := range plan.PostgreSQL {
 		user, port := "postgres", ""
