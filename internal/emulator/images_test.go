@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -119,17 +120,11 @@ func (w *world) foreignImage(instance backup.Ref) {
 	})
 	op, err = p.strategy.StartDelete(w.ctx, image, backup.Spec{Token: "all the same", Options: ami.DeleteOptions{AllowForeign: true}})
 	w.must("StartDelete", err)
-	op, err = p.runner.Run(w.ctx, op)
-	w.must("deleting", err)
-	if left, _ := w.ownImages(region); len(left) != 0 {
-		w.t.Errorf("left: %+v", left)
+	// A deletion asks which other images use the snapshots, by a filter that moto lacks: what can not be asked is not deleted.
+	if op, err = p.runner.Run(w.ctx, op); !errors.Is(err, backup.ErrUnsupported) {
+		w.t.Errorf("deleting on moto: %s, %v", op.Phase, err)
 	}
-	c := awsec2.NewFromConfig(w.config())
-	for _, m := range point.Members {
-		left, err := c.DescribeSnapshots(w.ctx, &awsec2.DescribeSnapshotsInput{Filters: []ec2types.Filter{filter("snapshot-id", m.ID)}})
-		w.must("DescribeSnapshots", err)
-		if len(left.Snapshots) != 0 {
-			w.t.Errorf("the snapshot %s is left: findings %+v", m.ID, op.Findings)
-		}
+	if left, _ := w.ownImages(region); len(left) != 1 {
+		w.t.Errorf("left: %+v", left)
 	}
 }
