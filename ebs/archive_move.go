@@ -68,7 +68,7 @@ func (s *Strategy) moveTier(ctx context.Context, c *awsec2.Client, op backup.Ope
 		return op, err
 	}
 	var members []ec2types.Snapshot
-	var todo []string
+	var unmoved []string
 	for _, id := range st.Snapshots {
 		x, ok := found[id]
 		if !ok {
@@ -76,10 +76,10 @@ func (s *Strategy) moveTier(ctx context.Context, c *awsec2.Client, op backup.Ope
 		}
 		members = append(members, x)
 		if !st.tierDone(op, x) && !tierBusy(status[id]) && !tierFailed(op, status[id]) {
-			todo = append(todo, id)
+			unmoved = append(unmoved, id)
 		}
 	}
-	if len(todo) > 0 {
+	if len(unmoved) > 0 {
 		_, refused, err := s.tierVetoes(ctx, c, op, st, members)
 		if err != nil {
 			return op, err
@@ -88,7 +88,7 @@ func (s *Strategy) moveTier(ctx context.Context, c *awsec2.Client, op backup.Ope
 			return s.refuseTier(op, st, refused)
 		}
 	}
-	for _, id := range todo {
+	for _, id := range unmoved {
 		if op.Action == ActionArchive {
 			_, err = c.ModifySnapshotTier(ctx, &awsec2.ModifySnapshotTierInput{SnapshotId: &id, StorageTier: ec2types.TargetStorageTierArchive}, s.changing)
 		} else {

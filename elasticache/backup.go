@@ -140,20 +140,28 @@ func (s *Strategy) stepBackup(ctx context.Context, c *awselasticache.Client, op 
 	if err := op.GetState(&st); err != nil {
 		return op, err
 	}
+	return s.carryMaking(ctx, c, op, st, s.plan, s.create)
+}
+
+// making is a step of making a snapshot.
+type making func(ctx context.Context, c *awselasticache.Client, op backup.Operation, st backupState) (backup.Operation, error)
+
+// carryMaking carries on the making of a snapshot, by a backup or by a copy: look arms the call, and send makes it.
+func (s *Strategy) carryMaking(ctx context.Context, c *awselasticache.Client, op backup.Operation, st backupState, look, send making) (backup.Operation, error) {
 	switch op.Stage {
 	case stageLook:
-		return s.plan(ctx, c, op, st)
+		return look(ctx, c, op, st)
 	case stageCreate:
 		switch op.Intent() {
 		case backup.Send:
-			return s.create(ctx, c, op, st)
+			return send(ctx, c, op, st)
 		case backup.LookOnce:
 			x, err := s.snapshot(ctx, c, op.Ref, st.Name)
 			if err != nil {
 				return op, err
 			}
 			if x == nil {
-				return s.create(ctx, c, op, st)
+				return send(ctx, c, op, st)
 			}
 			return s.adopt(ctx, c, op, st, x)
 		case backup.Settle:

@@ -87,34 +87,7 @@ func (s *Strategy) stepCopy(ctx context.Context, c *awselasticache.Client, op ba
 	if st.Copy == nil {
 		return op, failure(op, "copy", backup.ErrInvalid, "the operation was changed; start it again", "the operation does not say what is copied")
 	}
-	switch op.Stage {
-	case stageLook:
-		return s.lookCopy(ctx, c, op, st)
-	case stageCreate:
-		switch op.Intent() {
-		case backup.Send:
-			return s.sendCopy(ctx, c, op, st)
-		case backup.LookOnce:
-			x, err := s.snapshot(ctx, c, op.Ref, st.Name)
-			if err != nil {
-				return op, err
-			}
-			if x == nil {
-				return s.sendCopy(ctx, c, op, st)
-			}
-			return s.adopt(ctx, c, op, st, x)
-		case backup.Settle:
-			st.Tried = true
-			op.Settle(stageSettle)
-			return op, op.SetState(st)
-		}
-		return op, nil
-	case stageSettle:
-		return s.settle(ctx, c, op, st)
-	case stageWait:
-		return s.watch(ctx, c, op, st)
-	}
-	return op, unknownStage(op)
+	return s.carryMaking(ctx, c, op, st, s.lookCopy, s.sendCopy)
 }
 
 // lookCopy looks at the source and arms the call.

@@ -36,6 +36,9 @@ const seedHint = "check that ElastiCache may read the bucket (elasticacheexport.
 // if the data is all in database 0, which neither the manifest nor AWS tells beforehand. ElastiCache must be let into the bucket: see
 // policy.SeedStatement.
 //
+// That the files are still those of the manifest is not looked at: package elasticache has no S3 client. Open of package elasticacheexport reads and
+// checks each; a copy was checked when it was made.
+//
 // What ElastiCache finds wrong with a file while it reads shows as the status restore-failed, and ends the work in PhaseFailed.
 //
 // Source: ElastiCache User Guide, "Seeding a new cluster with an externally created backup"; ElastiCache API, CreateReplicationGroup.

@@ -79,54 +79,24 @@ func (o RestoreClusterOptions) network() string {
 	return RestoreOptions{NetworkType: o.NetworkType}.network()
 }
 
-// clusterRestoreCalls are restoreCalls for clusters.
-type clusterRestoreCalls struct {
-	look, send func(ctx context.Context, c *awsrds.Client, op backup.Operation, st clusterRestoreState) (backup.Operation, error)
-}
-
 func (s *Strategy) stepClusterRestore(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
-	return s.carryClusterRestore(ctx, c, op, clusterRestoreCalls{s.lookClusterRestore, s.restoreCluster})
+	return s.carryClusterRestore(ctx, c, op, s.lookClusterRestore, s.restoreCluster)
 }
 
-// carryClusterRestore carries on a restore of a cluster.
-func (s *Strategy) carryClusterRestore(ctx context.Context, c *awsrds.Client, op backup.Operation, k clusterRestoreCalls) (backup.Operation, error) {
-	var st clusterRestoreState
-	if err := op.GetState(&st); err != nil {
-		return op, err
-	}
+// carryClusterRestore carries on a restore of a cluster, from what look looks at and by the call that send makes, and then its instances.
+func (s *Strategy) carryClusterRestore(ctx context.Context, c *awsrds.Client, op backup.Operation, look, send func(context.Context, *awsrds.Client, backup.Operation, clusterRestoreState) (backup.Operation, error)) (backup.Operation, error) {
 	switch op.Stage {
-	case stageLook:
-		return k.look(ctx, c, op, st)
-	case stagePark:
-		return s.parked(op, stageLook), nil
-	case stageCreate:
-		switch op.Intent() {
-		case backup.Send:
-			return k.send(ctx, c, op, st)
-		case backup.LookOnce:
-			if next, ok, err := s.adoptCluster(ctx, c, op, &st); ok || err != nil {
-				return next, err
-			}
-			return k.send(ctx, c, op, st)
-		case backup.Settle:
-			op.Settle(stageSettle)
-		}
-		return op, nil
-	case stageSettle:
-		next, ok, err := s.adoptCluster(ctx, c, op, &st)
-		if ok || err != nil {
-			return next, err
-		}
-		if err := op.SetState(st); err != nil {
+	case stageMembers, stageMember, stageMemberSettle, stageMemberPark:
+		var st clusterRestoreState
+		if err := op.GetState(&st); err != nil {
 			return op, err
 		}
-		return s.unsettled(op, stageLook, st.Taken, st.cluster(op.Ref), "RestoreClusterOptions.ID"), nil
-	case stageWait:
-		return s.watchCluster(ctx, c, op, st)
-	case stageMembers, stageMember, stageMemberSettle, stageMemberPark:
 		return s.stepMembers(ctx, c, op, st)
 	}
-	return op, unknownStage(op)
+	return restoring[clusterRestoreState]{look: look, send: send, watch: s.watchCluster, adopt: s.adoptCluster, option: "RestoreClusterOptions.ID",
+		target: func(op backup.Operation, st clusterRestoreState) (backup.Ref, bool) {
+			return st.cluster(op.Ref), st.Taken
+		}}.carry(ctx, s, c, op)
 }
 
 // cluster names the new cluster.

@@ -71,53 +71,16 @@ func startInstanceRestore(op backup.Operation, spec backup.Spec) (backup.Operati
 	return op, op.SetState(restoreState{Options: o})
 }
 
-// restoreCalls are what a restore of an instance from a snapshot and to a point in time do in their own ways: look at what is restored, which arms
-// the call or waits, and make the call.
-type restoreCalls struct {
-	look, send func(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, error)
-}
-
 func (s *Strategy) stepRestore(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
-	return s.carryRestore(ctx, c, op, restoreCalls{s.lookRestore, s.restore})
+	return s.restoringInstance(s.lookRestore, s.restore).carry(ctx, s, c, op)
 }
 
-// carryRestore carries on a restore of an instance.
-func (s *Strategy) carryRestore(ctx context.Context, c *awsrds.Client, op backup.Operation, k restoreCalls) (backup.Operation, error) {
-	var st restoreState
-	if err := op.GetState(&st); err != nil {
-		return op, err
-	}
-	switch op.Stage {
-	case stageLook:
-		return k.look(ctx, c, op, st)
-	case stagePark:
-		return s.parked(op, stageLook), nil
-	case stageCreate:
-		switch op.Intent() {
-		case backup.Send:
-			return k.send(ctx, c, op, st)
-		case backup.LookOnce:
-			if next, ok, err := s.adoptInstance(ctx, c, op, &st); ok || err != nil {
-				return next, err
-			}
-			return k.send(ctx, c, op, st)
-		case backup.Settle:
-			op.Settle(stageSettle)
-		}
-		return op, nil
-	case stageSettle:
-		next, ok, err := s.adoptInstance(ctx, c, op, &st)
-		if ok || err != nil {
-			return next, err
-		}
-		if err := op.SetState(st); err != nil {
-			return op, err
-		}
-		return s.unsettled(op, stageLook, st.Taken, Instance(op.Ref.Account, op.Ref.Region, st.Options.ID), "RestoreOptions.ID"), nil
-	case stageWait:
-		return s.watchInstance(ctx, c, op, st)
-	}
-	return op, unknownStage(op)
+// restoringInstance is a restore of an instance, from what look looks at and by the call that send makes.
+func (s *Strategy) restoringInstance(look, send func(context.Context, *awsrds.Client, backup.Operation, restoreState) (backup.Operation, error)) restoring[restoreState] {
+	return restoring[restoreState]{look: look, send: send, watch: s.watchInstance, adopt: s.adoptInstance, option: "RestoreOptions.ID",
+		target: func(op backup.Operation, st restoreState) (backup.Ref, bool) {
+			return Instance(op.Ref.Account, op.Ref.Region, st.Options.ID), st.Taken
+		}}
 }
 
 // lookRestore looks at the snapshot and arms the call, or waits until the snapshot is available.

@@ -69,11 +69,11 @@ func toTime(op backup.Operation) bool {
 }
 
 func (s *Strategy) stepTimeRestore(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
-	return s.carryRestore(ctx, c, op, restoreCalls{s.lookTimeRestore, s.restoreToTime})
+	return s.restoringInstance(s.lookTimeRestore, s.restoreToTime).carry(ctx, s, c, op)
 }
 
 func (s *Strategy) stepClusterTimeRestore(ctx context.Context, c *awsrds.Client, op backup.Operation) (backup.Operation, error) {
-	return s.carryClusterRestore(ctx, c, op, clusterRestoreCalls{s.lookClusterTimeRestore, s.restoreClusterToTime})
+	return s.carryClusterRestore(ctx, c, op, s.lookClusterTimeRestore, s.restoreClusterToTime)
 }
 
 // timeSource is what a point-in-time restore has for a source: the immutable id of the database, and its automated backups, nil if there are none.

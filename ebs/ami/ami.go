@@ -102,16 +102,7 @@ func (*Strategy) Kind() string { return Kind }
 
 // client gives the client for a Ref.
 func (s *Strategy) client(ctx context.Context, r backup.Ref) (*awsec2.Client, error) {
-	if s.own != nil {
-		if err := s.own.Check(ctx, r); err != nil {
-			return nil, err
-		}
-	}
-	c, err := s.provider(ctx, r.Account, r.Region)
-	if err != nil {
-		return nil, awscall.Client(Kind, r, err)
-	}
-	return c, nil
+	return awscall.From(ctx, s.own, Kind, r, s.provider, awscall.None)
 }
 
 // begin makes an Operation and refuses what can be known to be wrong without AWS.

@@ -243,7 +243,7 @@ func (m *machine) want(frozen ...string) {
 var two = quiesce.Plan{FileSystems: []string{"/data", "/data/wal"}}
 
 func TestFreezeAndThaw(t *testing.T) {
-	m := newMachine(t, quiesce.Plan{PostgreSQL: []quiesce.PostgreSQL{{User: "pg", Port: 5433}}, MySQL: []quiesce.MySQL{{DefaultsFile: "/root/.backup.cnf", LockSeconds: 7}},
+	m := newMachine(t, quiesce.Plan{PostgreSQL: []quiesce.PostgreSQL{{User: "pg", Port: 5433}}, MySQL: []quiesce.MySQL{{DefaultsFile: "/etc/mysql/backup.cnf", LockSeconds: 7}},
 		FileSystems: []string{"/data", "/data/wal"}, Logical: []quiesce.Logical{{Group: "vg-a", Name: "lv"}}}, false)
 	if err := m.freeze(); err != nil {
 		t.Fatal(err)
@@ -273,7 +273,7 @@ func TestFreezeAndThaw(t *testing.T) {
 	if d := cmp.Diff([]string{
 		"runuser -u pg -- psql -X -q -p 5433 -d postgres -v ON_ERROR_STOP=1 -c CHECKPOINT",
 		"sleep 60",
-		"mysql --defaults-extra-file=/root/.backup.cnf --batch --skip-column-names --unbuffered",
+		"mysql --defaults-extra-file=/etc/mysql/backup.cnf --batch --skip-column-names --unbuffered",
 		"sql SET SESSION lock_wait_timeout=7;", "sql FLUSH TABLES WITH READ LOCK;", "sql SELECT 'snapwarden-locked';",
 		"fsfreeze -f /data", "fsfreeze -f /data/wal", "dmsetup suspend vg--a-lv",
 		"dmsetup resume vg--a-lv", "fsfreeze -u /data/wal", "fsfreeze -u /data",

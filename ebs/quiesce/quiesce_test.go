@@ -59,7 +59,7 @@ func TestValidate(t *testing.T) {
 
 // Whatever a plan that is accepted holds, a shell reads the scripts, and between quotes nothing but what was given.
 func FuzzScripts(f *testing.F) {
-	f.Add("/data", "vg", "lv", "/root/my.cnf", "postgres")
+	f.Add("/data", "vg", "lv", "/etc/mysql/my.cnf", "postgres")
 	f.Add("/data' ; reboot '", "v'g", "$(id)", "/a\nSNAPWARDEN_END\nreboot", "-c")
 	f.Fuzz(func(t *testing.T, mount, group, name, file, user string) {
 		h, err := quiesce.NewHost(func(context.Context, string, string) (string, error) { return "", nil }, quiesce.Plan{FileSystems: []string{mount},

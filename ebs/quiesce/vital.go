@@ -41,12 +41,12 @@ num=$((0x$1)):$((0x$2))
 known "$num"
 }
 below() {
-todo=$1
-while [ -n "$todo" ]; do
-one=${todo%% *}
-case "$todo" in
-*' '*) todo=${todo#* } ;;
-*) todo= ;;
+queue=$1
+while [ -n "$queue" ]; do
+one=${queue%% *}
+case "$queue" in
+*' '*) queue=${queue#* } ;;
+*) queue= ;;
 esac
 case "$under" in
 *" $one "*) continue ;;
@@ -55,10 +55,10 @@ under="$under$one "
 at="$root/sys/dev/block/$one"
 for near in "$at"/slaves/*/dev; do
 [ -e "$near" ] || continue
-read -r next <"$near" && todo="$todo${todo:+ }$next" || unknown="$unknown $one"
+read -r next <"$near" && queue="$queue${queue:+ }$next" || unknown="$unknown $one"
 done
 if [ -e "$at/partition" ]; then
-read -r next <"$at/../dev" && todo="$todo${todo:+ }$next" || unknown="$unknown $one"
+read -r next <"$at/../dev" && queue="$queue${queue:+ }$next" || unknown="$unknown $one"
 fi
 if [ -e "$at/loop/backing_file" ]; then
 next=
@@ -66,7 +66,7 @@ read -r next <"$at/loop/backing_file"
 backing "$next"
 if number "$from"; then
 disks="$disks$from "
-todo="$todo${todo:+ }$num"
+queue="$queue${queue:+ }$num"
 else
 unknown="$unknown $one"
 fi
@@ -80,7 +80,7 @@ read -r next <"$near" || continue
 all="$all $next"
 [ "$next" != "$one" ] || mine=1
 done
-[ -z "$mine" ] || todo="$todo${todo:+ }${all# }"
+[ -z "$mine" ] || queue="$queue${queue:+ }${all# }"
 done
 done
 }

@@ -117,16 +117,7 @@ func NewFromConfig(cfg aws.Config, optFns ...func(*Options)) *Strategy {
 func (*Strategy) Kind() string { return Kind }
 
 func (s *Strategy) client(ctx context.Context, r backup.Ref) (*awsec2.Client, error) {
-	if s.own != nil {
-		if err := s.own.Check(ctx, r); err != nil {
-			return nil, err
-		}
-	}
-	c, err := s.provider(ctx, r.Account, r.Region)
-	if err != nil {
-		return nil, awscall.Client(Kind, r, err)
-	}
-	return c, nil
+	return awscall.From(ctx, s.own, Kind, r, s.provider, awscall.None)
 }
 
 // SwapOptions are the settings of a swap. Instance is required.

@@ -94,3 +94,32 @@ func Client(kind string, r backup.Ref, err error) error {
 	}
 	return &backup.Error{Op: "client", Kind: kind, Ref: r, Code: backup.ErrInvalid, Err: err, Hint: "the provider gives no client for this account and Region"}
 }
+
+// From gives what a provider has for a Ref: a client, or several. own is nil for a Strategy that serves more than its own account and Region. lacks
+// says what is missing in the provider's answer, nothing if it is whole; see None.
+func From[C any](ctx context.Context, own *Own, kind string, r backup.Ref, provider func(ctx context.Context, account, region string) (C, error), lacks func(C) string) (C, error) {
+	var none C
+	if own != nil {
+		if err := own.Check(ctx, r); err != nil {
+			return none, err
+		}
+	}
+	c, err := provider(ctx, r.Account, r.Region)
+	if err == nil {
+		if what := lacks(c); what != "" {
+			err = errors.New("the provider gave no " + what)
+		}
+	}
+	if err != nil {
+		return none, Client(kind, r, err)
+	}
+	return c, nil
+}
+
+// None is what a provider's answer of one client lacks when it is nil.
+func None[T any](c *T) string {
+	if c == nil {
+		return "client"
+	}
+	return ""
+}

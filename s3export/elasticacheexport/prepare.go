@@ -189,7 +189,7 @@ func (s *Strategy) stepPrepare(ctx context.Context, c Clients, op backup.Operati
 	case b.wrong == nil:
 		st.There = true
 	}
-	todo, err := st.todo(op.Ref, b)
+	rest, err := st.outstanding(op.Ref, b)
 	if err != nil {
 		op.Fail(err)
 		if b.wrong != nil {
@@ -198,7 +198,7 @@ func (s *Strategy) stepPrepare(ctx context.Context, c Clients, op backup.Operati
 		return op, nil
 	}
 	switch {
-	case todo.none():
+	case rest.none():
 		if st.Looks++; st.Looks >= holdLooks {
 			op.Succeed()
 			return op, nil
@@ -214,21 +214,21 @@ func (s *Strategy) stepPrepare(ctx context.Context, c Clients, op backup.Operati
 			return op, nil
 		}
 		st.Looks = 0
-		op.To(stageWrite, todo.call)
+		op.To(stageWrite, rest.call)
 		return op, op.SetState(st)
 	case op.Intent() == backup.ReadOnly:
 		return op, nil
 	}
-	for _, sid := range todo.replaced {
+	for _, sid := range rest.replaced {
 		op.Find(backup.Finding{ID: "elasticacheexport.statement-replaced", Severity: backup.SeverityWarning, Ref: op.Ref,
 			Message: "the policy had another statement of the name " + sid + ", which was replaced", Remedy: "names that begin with Snapwarden are this library's: name your own otherwise"})
 	}
 	// Each of them is the same when it is repeated.
-	if err := todo.write(ctx, c.S3, op.Ref); err != nil {
+	if err := rest.write(ctx, c.S3, op.Ref); err != nil {
 		if has(err, "NoSuchBucket") {
 			return s.unseen(op)
 		}
-		e := s3Table.Wrap(Kind, todo.call, op.Ref, err)
+		e := s3Table.Wrap(Kind, rest.call, op.Ref, err)
 		return s.stop(op, e)
 	}
 	op.To(stageHold, "")
@@ -247,8 +247,8 @@ type work struct {
 
 func (w work) none() bool { return w.policy == "" && w.acl == nil && !w.block }
 
-// todo compares a bucket with what it is to be.
-func (st prepareState) todo(r backup.Ref, b box) (w work, err error) {
+// outstanding compares a bucket with what it is to be.
+func (st prepareState) outstanding(r backup.Ref, b box) (w work, err error) {
 	fail := func(code backup.Code, hint, format string, args ...any) (work, error) {
 		return work{}, failure(backup.Operation{Ref: r}, "prepare", code, hint, format, args...)
 	}

@@ -26,7 +26,6 @@ package elasticacheexport
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -153,19 +152,12 @@ func NewFromConfig(cfg aws.Config, optFns ...func(*Settings)) *Strategy {
 func (*Strategy) Kind() string { return Kind }
 
 func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
-	if s.own != nil {
-		if err := s.own.Check(ctx, r); err != nil {
-			return Clients{}, err
+	return awscall.From(ctx, s.own, Kind, r, s.provider, func(c Clients) string {
+		if c.ElastiCache == nil || c.S3 == nil {
+			return "ElastiCache or no S3 client"
 		}
-	}
-	c, err := s.provider(ctx, r.Account, r.Region)
-	if err != nil {
-		return Clients{}, awscall.Client(Kind, r, err)
-	}
-	if c.ElastiCache == nil || c.S3 == nil {
-		return Clients{}, awscall.Client(Kind, r, fmt.Errorf("the provider gave no ElastiCache or no S3 client"))
-	}
-	return c, nil
+		return ""
+	})
 }
 
 // Start makes the Operation that exports: a snapshot (elasticache.Snapshot), or the data of a replication group or a single cluster as it is now

@@ -2,7 +2,6 @@ package protect
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -78,19 +77,7 @@ func NewFromConfig(cfg aws.Config, optFns ...func(*Settings)) *Strategy {
 func (*Strategy) Kind() string { return Kind }
 
 func (s *Strategy) client(ctx context.Context, r backup.Ref) (*awss3.Client, error) {
-	if s.own != nil {
-		if err := s.own.Check(ctx, r); err != nil {
-			return nil, err
-		}
-	}
-	c, err := s.provider(ctx, r.Account, r.Region)
-	if err == nil && c == nil {
-		err = fmt.Errorf("the provider gave no client")
-	}
-	if err != nil {
-		return nil, awscall.Client(Kind, r, err)
-	}
-	return c, nil
+	return awscall.From(ctx, s.own, Kind, r, s.provider, awscall.None)
 }
 
 // known refuses what NewFromConfig is known not to serve, without a call.

@@ -2,7 +2,6 @@ package rdsexport
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -96,19 +95,12 @@ func NewFromConfig(cfg aws.Config, optFns ...func(*Settings)) *Strategy {
 func (*Strategy) Kind() string { return Kind }
 
 func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
-	if s.own != nil {
-		if err := s.own.Check(ctx, r); err != nil {
-			return Clients{}, err
+	return awscall.From(ctx, s.own, Kind, r, s.provider, func(c Clients) string {
+		if c.RDS == nil || c.S3 == nil {
+			return "RDS or no S3 client"
 		}
-	}
-	c, err := s.provider(ctx, r.Account, r.Region)
-	if err != nil {
-		return Clients{}, awscall.Client(Kind, r, err)
-	}
-	if c.RDS == nil || c.S3 == nil {
-		return Clients{}, awscall.Client(Kind, r, fmt.Errorf("the provider gave no RDS or no S3 client"))
-	}
-	return c, nil
+		return ""
+	})
 }
 
 // Step carries on an export.
