@@ -4,16 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 const emulatedRegion = "us-east-1"
+
+// emulatorLimit is how long a run on an emulator may take; it takes seconds. Whatever an emulator answers, the run ends.
+const emulatorLimit = 10 * time.Minute
 
 // emulatedConfig reaches an emulator of AWS and nothing else: it takes nothing from the environment, and its credentials are no one's.
 func emulatedConfig(endpoint string) aws.Config {
@@ -23,10 +29,32 @@ func emulatedConfig(endpoint string) aws.Config {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test", Source: "quickstart"}, nil
 		}),
-		HTTPClient: &http.Client{Timeout: 30 * time.Second},
+		HTTPClient: &http.Client{Timeout: 30 * time.Second, Transport: refusing{http.DefaultTransport}},
 		// What an emulator does not have answers with status 500, which would be tried again and again.
 		RetryMaxAttempts: 1,
 	}
+}
+
+// refusing lets what an emulator does not have look as what AWS does not have: an action that is refused. Emulators break in it instead and answer
+// with a status of 500 and more and a page of text, which is what AWS answers when it is ill for a moment; a Strategy would wait for its recovery.
+type refusing struct{ http.RoundTripper }
+
+// RoundTrip sends a request.
+func (t refusing) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(r)
+	if err != nil || resp.StatusCode < http.StatusInternalServerError || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+		return resp, err
+	}
+	resp.Body.Close()
+	const code = "<Error><Code>InvalidAction</Code><Message>The emulator does not have this operation.</Message></Error>"
+	body := "<ErrorResponse>" + code + "</ErrorResponse>"
+	if awsmiddleware.GetServiceID(r.Context()) == awsec2.ServiceID {
+		body = "<Response><Errors>" + code + "</Errors></Response>"
+	}
+	resp.StatusCode, resp.Status = http.StatusBadRequest, "400 Bad Request"
+	resp.Header.Set("Content-Type", "text/xml")
+	resp.ContentLength, resp.Body = int64(len(body)), io.NopCloser(strings.NewReader(body))
+	return resp, nil
 }
 
 // emulatedJobs makes the resources on an emulator. A run that is gone on with finds those of its first half by their names.

@@ -119,7 +119,8 @@ Everywhere
   -h               print this
 
 On an emulator
-  -endpoint URL    such as http://127.0.0.1:5000; credentials "test" and "test", Region us-east-1. The resources are made there.
+  -endpoint URL    such as http://127.0.0.1:5000; credentials "test" and "test", Region us-east-1. The resources are made there. What is
+                   not done after 10 minutes is left unfinished.
 
 On your own account: your usual AWS configuration (environment, profile, role) is used. Without -yes it only says what it would do.
   -aws             use AWS

@@ -67,6 +67,11 @@ func backUpAndRestore(ctx context.Context, o options, stdout, stderr io.Writer) 
 		return false, err
 	}
 	defer r.close(stderr)
+	if o.endpoint != "" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, emulatorLimit)
+		defer cancel()
+	}
 	report := newReporter(o, stdout)
 	jobs, begun, err := prepare(ctx, o, r, report, stderr)
 	if err != nil {
