@@ -46,6 +46,8 @@ var differences = []difference{
 		"see ec2-image", probeEC2ImageCopy},
 	{"rds-cluster-id", "RDS DescribeDBClusterSnapshots, DbClusterResourceId", "not told", "that of the cluster",
 		"the transport writes it into moto's answers: a strategy takes no snapshot for its own that may be of another cluster", probeRDSClusterID},
+	{"rds-cluster-filter", "RDS DescribeDBClusters with the filter db-cluster-resource-id", "InvalidParameterValue", "1 of 2 clusters",
+		"the transport asks moto for all clusters; the strategy takes from the answer what has the id", probeRDSClusterFilter},
 	{"rds-automated", "RDS DescribeDBInstanceAutomatedBackups", "no ARN, no resource id, no window", "an ARN, a resource id, a window",
 		"automated backups are not believed on moto, and nothing is restored to a time: that is tested on the simulation only", probeRDSAutomated},
 	{"rds-cluster-automated", "RDS DescribeDBClusterAutomatedBackups", "0 of 1 are known", "1 of 1 are known",

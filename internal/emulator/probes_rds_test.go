@@ -87,6 +87,24 @@ func probeRDSClusterID(w *world) string {
 	}
 }
 
+func probeRDSClusterFilter(w *world) string {
+	cfg := w.config()
+	if w.emulated {
+		cfg.HTTPClient = nil // the transport of the tests would leave the filter out
+	}
+	c := awsrds.NewFromConfig(cfg)
+	w.cluster(c, "main", nil)
+	w.cluster(c, "other", nil)
+	of, err := c.DescribeDBClusters(w.ctx, &awsrds.DescribeDBClustersInput{DBClusterIdentifier: aws.String("main")})
+	w.must("DescribeDBClusters", err)
+	out, err := c.DescribeDBClusters(w.ctx, &awsrds.DescribeDBClustersInput{
+		Filters: []rdstypes.Filter{{Name: aws.String("db-cluster-resource-id"), Values: []string{aws.ToString(of.DBClusters[0].DbClusterResourceId)}}}})
+	if err != nil {
+		return w.code(err, "")
+	}
+	return fmt.Sprintf("%d of 2 clusters", len(out.DBClusters))
+}
+
 func probeRDSAutomated(w *world) string {
 	c := awsrds.NewFromConfig(w.config())
 	w.databaseWith(c, "orders", func(in *awsrds.CreateDBInstanceInput) { in.BackupRetentionPeriod = aws.Int32(7) })

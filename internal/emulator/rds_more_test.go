@@ -35,9 +35,6 @@ func TestDeleteDatabase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, func(w *world) {
-				if w.emulated && name == "cluster" {
-					w.t.Skip("moto: a cluster is not found by its resource id, by which a deletion looks for it; tested on the simulation only")
-				}
 				x.make(w, awsrds.NewFromConfig(w.config()))
 				k, dir, source := kit{strategy: w.rds, service: "RDS"}, w.t.TempDir(), x.source(w)
 				start := func(s strategy) (backup.Operation, error) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,6 +44,12 @@ func newWire() *wire {
 // or broke in it; moto then answers with a page of HTML.
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	name := awsmiddleware.GetServiceID(r.Context()) + "." + awsmiddleware.GetOperationName(r.Context())
+	if name == "RDS.DescribeDBClusters" {
+		var err error
+		if r, err = unfiltered(r); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -77,6 +84,26 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 	}
 	return resp, nil
+}
+
+// unfiltered asks for all DB clusters where one is asked for by its resource id, a filter that moto refuses: see the difference rds-cluster-filter. The
+// strategy takes from the answer what has the id.
+func unfiltered(r *http.Request) (*http.Request, error) {
+	sent, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(sent))
+	if err != nil {
+		return nil, err
+	}
+	if form.Get("Filters.Filter.1.Name") == "db-cluster-resource-id" {
+		maps.DeleteFunc(form, func(k string, _ []string) bool { return strings.HasPrefix(k, "Filters.Filter.1.") })
+	}
+	body := form.Encode()
+	r = r.Clone(r.Context())
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	return r, nil
 }
 
 var (
