@@ -75,15 +75,10 @@ func New(provider Provider, optFns ...func(*Options)) *Strategy {
 	for _, f := range optFns {
 		f(&s.opts)
 	}
-	set := func(d *time.Duration, to time.Duration) {
-		if *d <= 0 {
-			*d = to
-		}
-	}
-	set(&s.opts.PollMin, 5*time.Second)
-	set(&s.opts.PollMax, 30*time.Second)
-	set(&s.opts.Settle, 6*time.Minute)
-	set(&s.opts.Park, 30*time.Second)
+	awscall.Default(&s.opts.PollMin, 5*time.Second)
+	awscall.Default(&s.opts.PollMax, 30*time.Second)
+	awscall.Default(&s.opts.Settle, 6*time.Minute)
+	awscall.Default(&s.opts.Park, 30*time.Second)
 	s.opts.PollMax = max(s.opts.PollMax, s.opts.PollMin)
 	s.opts.CopyRegions = slices.Clone(s.opts.CopyRegions)
 	return s

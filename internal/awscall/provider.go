@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
@@ -122,4 +123,11 @@ func None[T any](c *T) string {
 		return "client"
 	}
 	return ""
+}
+
+// Default puts a default where a setting of time is zero or below.
+func Default(d *time.Duration, to time.Duration) {
+	if *d <= 0 {
+		*d = to
+	}
 }

@@ -112,16 +112,11 @@ func New(provider Provider, optFns ...func(*Settings)) *Strategy {
 	for _, f := range optFns {
 		f(&s.opts)
 	}
-	set := func(d *time.Duration, to time.Duration) {
-		if *d <= 0 {
-			*d = to
-		}
-	}
-	set(&s.opts.PollMin, 5*time.Second)
-	set(&s.opts.PollMax, 30*time.Second)
-	set(&s.opts.Settle, 6*time.Minute)
-	set(&s.opts.Park, time.Minute)
-	set(&s.opts.Reading, maxReading)
+	awscall.Default(&s.opts.PollMin, 5*time.Second)
+	awscall.Default(&s.opts.PollMax, 30*time.Second)
+	awscall.Default(&s.opts.Settle, 6*time.Minute)
+	awscall.Default(&s.opts.Park, time.Minute)
+	awscall.Default(&s.opts.Reading, maxReading)
 	s.opts.Reading = min(s.opts.Reading, maxReading)
 	s.opts.PollMax = max(s.opts.PollMax, s.opts.PollMin)
 	s.caches = elasticache.New(func(ctx context.Context, account, region string) (*awselasticache.Client, error) {

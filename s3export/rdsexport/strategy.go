@@ -67,15 +67,10 @@ func New(provider Provider, optFns ...func(*Settings)) *Strategy {
 	for _, f := range optFns {
 		f(&s.opts)
 	}
-	set := func(d *time.Duration, to time.Duration) {
-		if *d <= 0 {
-			*d = to
-		}
-	}
-	set(&s.opts.PollMin, 15*time.Second)
-	set(&s.opts.PollMax, time.Minute)
-	set(&s.opts.Settle, 6*time.Minute)
-	set(&s.opts.Park, time.Minute)
+	awscall.Default(&s.opts.PollMin, 15*time.Second)
+	awscall.Default(&s.opts.PollMax, time.Minute)
+	awscall.Default(&s.opts.Settle, 6*time.Minute)
+	awscall.Default(&s.opts.Park, time.Minute)
 	if s.opts.RoleReady == 0 {
 		s.opts.RoleReady = 2 * time.Minute
 	}
