@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +15,7 @@ import (
 	"github.com/snapwarden/snapwarden/backup/awssim"
 	"github.com/snapwarden/snapwarden/backup/awssim/ec2sim"
 	"github.com/snapwarden/snapwarden/ebs"
+	"github.com/snapwarden/snapwarden/ebs/quiesce"
 )
 
 // quick makes the strategy look again soon, because the simulated AWS of these examples is a million times as fast as the real one.
@@ -134,4 +136,38 @@ func ExampleStrategy_Start_refused() {
 	// Output:
 	// invalid
 	// use a configuration of that Region, or New with a provider that serves several
+}
+
+// The file systems of an instance are frozen for the moment at which its set is made. Here a model of a host answers; Run is the caller's SSH or SSM.
+func ExampleQuiesce() {
+	ctx := context.Background()
+	cfg, instance := simulatedInstance(ctx)
+	run := func(_ context.Context, _, script string) (string, error) {
+		// A real host prints this last line when it has run the script.
+		lease := script[strings.Index(script, "lease='")+7:]
+		lease = lease[:strings.Index(lease, "'")]
+		if strings.Contains(script, "fsfreeze") {
+			return "snapwarden-quiesce-1 " + lease + " frozen", nil
+		}
+		return "snapwarden-quiesce-1 " + lease + " held", nil
+	}
+	host, err := quiesce.NewHost(run, quiesce.Plan{FileSystems: []string{"/data"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	strategy := ebs.NewFromConfig(cfg, quick, func(o *ebs.Options) { o.Quiescer = host })
+	op, err := strategy.Start(ctx, instance, backup.Spec{Token: "tonight", Options: ebs.BackupOptions{Quiesce: ebs.Quiesce{Limit: quiesce.DefaultLimit}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	runner, err := backup.NewRunner([]backup.Strategy{strategy})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if op, err = runner.Run(ctx, op); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(op.Phase, op.Findings[0].ID)
+	// Output:
+	// succeeded ebs.app-consistent
 }

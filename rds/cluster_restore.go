@@ -157,21 +157,11 @@ func isAurora(engine string) bool { return strings.HasPrefix(engine, "aurora") }
 
 // restoreCluster looks again at the snapshot and makes the new cluster. Whatever decides who reaches it stands in the call.
 func (s *Strategy) restoreCluster(ctx context.Context, c *awsrds.Client, op backup.Operation, st clusterRestoreState) (backup.Operation, error) {
-	x, err := s.clusterSnapshot(ctx, c, op.Ref, op.Ref.ID)
-	if err != nil {
-		op.Unsent()
-		return op, err
-	}
-	if x == nil || !sameSnapshot(x, st.Created, st.Source) {
-		// The look that follows waits for what is not visible, and ends the Operation if the identifier was given to another snapshot.
-		if op.Intent() == backup.LookOnce {
-			op.Settle(stageSettle) // an earlier process has perhaps sent the call
-			return op, nil
+	if same, err := s.stillThat(ctx, c, &op, s.clusterSnapshot, seen{made: st.Created, resource: st.Source}, &st.Armed); err != nil || !same {
+		if err == nil {
+			err = op.SetState(st)
 		}
-		st.Armed--
-		op.To(stageLook, "")
-		op.PollIn(s.opts.PollMin)
-		return op, op.SetState(st)
+		return op, err
 	}
 	o := st.Options
 	in := &awsrds.RestoreDBClusterFromSnapshotInput{

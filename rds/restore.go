@@ -154,23 +154,33 @@ func (s *Strategy) readyPoint(ctx context.Context, c *awsrds.Client, op backup.O
 	return x, op, nil
 }
 
-// restore looks again at the snapshot and makes the new instance. Whatever decides who reaches it stands in the call.
-func (s *Strategy) restore(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
-	x, err := s.snapshot(ctx, c, op.Ref, op.Ref.ID)
-	if err != nil {
+// stillThat looks at the snapshot once more, right before the call that restores it. It is false where the call is not made: the look that follows waits
+// for what is not visible, and ends the Operation if the identifier was given to another snapshot.
+func (s *Strategy) stillThat(ctx context.Context, c *awsrds.Client, op *backup.Operation, find finder, k seen, armed *int) (bool, error) {
+	x, err := find(ctx, c, op.Ref, op.Ref.ID)
+	switch {
+	case err != nil:
 		op.Unsent()
-		return op, err
-	}
-	if x == nil || !sameSnapshot(x, st.Created, st.Source) {
-		// The look that follows waits for what is not visible, and ends the Operation if the identifier was given to another snapshot.
-		if op.Intent() == backup.LookOnce {
-			op.Settle(stageSettle) // an earlier process has perhaps sent the call
-			return op, nil
-		}
-		st.Armed--
+		return false, err
+	case x != nil && sameSnapshot(x, k.made, k.resource):
+		return true, nil
+	case op.Intent() == backup.LookOnce:
+		op.Settle(stageSettle) // an earlier process has perhaps sent the call
+	default:
+		*armed--
 		op.To(stageLook, "")
 		op.PollIn(s.opts.PollMin)
-		return op, op.SetState(st)
+	}
+	return false, nil
+}
+
+// restore looks again at the snapshot and makes the new instance. Whatever decides who reaches it stands in the call.
+func (s *Strategy) restore(ctx context.Context, c *awsrds.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
+	if same, err := s.stillThat(ctx, c, &op, s.snapshot, seen{made: st.Created, resource: st.Source}, &st.Armed); err != nil || !same {
+		if err == nil {
+			err = op.SetState(st)
+		}
+		return op, err
 	}
 	o := st.Options
 	in := &awsrds.RestoreDBInstanceFromDBSnapshotInput{
