@@ -17,9 +17,13 @@ import (
 
 func newStrategy(cfg aws.Config) backup.Strategy { return rdsexport.NewFromConfig(cfg) }
 
-func exportFlow() sweep.Workflow {
-	return sweep.Workflow{Name: "rds-export", Setup: func(t testing.TB, _ context.Context) sweep.Subject {
+// exportFlow exports the snapshot of a DB instance, or that of an Aurora cluster.
+func exportFlow(name string, cluster bool) sweep.Workflow {
+	return sweep.Workflow{Name: name, Setup: func(t testing.TB, _ context.Context) sweep.Subject {
 		b := newBed(t)
+		if cluster {
+			b.point = b.clusterSnapshot("nightly", "main", "aurora-postgresql")
+		}
 		marks := func() (n int) {
 			for _, o := range b.store.Objects(b.world, region, bucket) {
 				if !o.At.After(time.Now()) && strings.Contains(o.Key, "/export_info_") {
@@ -57,12 +61,18 @@ func exportFlow() sweep.Workflow {
 	}}
 }
 
-func TestSweepSingles(t *testing.T) { sweep.Singles(t, exportFlow()).Check(t) }
+func TestSweepSingles(t *testing.T) {
+	for _, w := range []sweep.Workflow{exportFlow("rds-export", false), exportFlow("rds-export-cluster", true)} {
+		t.Run(w.Name, func(t *testing.T) {
+			t.Parallel()
+			sweep.Singles(t, w).Check(t)
+		})
+	}
+}
 
 // The control: a Strategy that takes the first glance at something new for the truth is found out. If it were not, the sweep would be blind.
 func TestSweepControlNoSettling(t *testing.T) {
-	w := exportFlow()
-	w.Name = "rds-export-control"
+	w := exportFlow("rds-export-control", false)
 	setup := w.Setup
 	w.Setup = func(t testing.TB, ctx context.Context) sweep.Subject {
 		s := setup(t, ctx)
