@@ -57,8 +57,8 @@ type retireState struct {
 	Unready time.Time `json:"n,omitzero"`
 	// Armed counts the times that a deletion was armed, but for those that surely were not sent.
 	Armed int `json:"k,omitempty"`
-	// Emptied tells that RDS has accepted the deletion of the last instance of a cluster: nothing writes to it any more.
-	Emptied bool `json:"e,omitempty"`
+	// Empty is when a cluster was last seen without an instance that could write to it, after RDS had accepted the deletion of its last one.
+	Empty time.Time `json:"y,omitzero"`
 	// Lost is since when the database has not been seen, and Unfit since when the final snapshot was not seen available.
 	Lost  time.Time `json:"l,omitzero"`
 	Unfit time.Time `json:"u,omitzero"`
@@ -216,6 +216,7 @@ func noFinal(op backup.Operation, st retireState) error {
 func (s *Strategy) retire(ctx context.Context, c *awsrds.Client, op backup.Operation, st retireState, k retireCalls) (backup.Operation, error) {
 	d, err := k.look(ctx, c, op.Ref, st.Resource)
 	if err != nil {
+		op.Unsent()
 		return op, err
 	}
 	if d == nil || d.resource != st.Resource {
@@ -249,6 +250,7 @@ func (s *Strategy) retire(ctx context.Context, c *awsrds.Client, op backup.Opera
 	}
 	x, err := k.find(ctx, c, op.Ref, st.Snapshot)
 	if err != nil {
+		op.Unsent()
 		return op, err
 	}
 	if x == nil || x.word != "available" || !sameSnapshot(x, st.Created, st.Resource) {
@@ -270,7 +272,9 @@ func (s *Strategy) retire(ctx context.Context, c *awsrds.Client, op backup.Opera
 	st.Member = ""
 	call := k.call
 	if len(d.members) > 0 {
-		st.Member, call, st.Emptied = d.members[0], "DeleteDBInstance", false
+		st.Member, call, st.Empty = d.members[0], "DeleteDBInstance", time.Time{}
+	} else if !st.Empty.IsZero() {
+		st.Empty = time.Now().UTC().Round(0)
 	}
 	if op.Stage != stageDrop || op.Next != call {
 		if st.Member == "" {
@@ -294,11 +298,21 @@ func (st retireState) mayRetire(op backup.Operation, d *doomed) error {
 		return failure(op, backup.ErrConflict, "switch its deletion protection off if it is really to go; the final snapshot stays", "the %s is protected against deletion", noun(op.Ref))
 	case d.tied != "":
 		return failure(op, backup.ErrConflict, d.untie+"; the final snapshot stays", "the cluster %s", d.tied)
-	case !st.Emptied && time.Since(st.Unready) > finalGap, len(d.members) > 0 && time.Since(st.Unready) > finalGap:
+	case time.Since(st.writtenUntil(d)) > finalGap:
 		return failure(op, backup.ErrUnavailable, "start again with another token to make another one; the final snapshot stays",
-			"nothing more was deleted, because the final snapshot %s was perhaps finished more than %v ago, and what was written since would be lost", st.Snapshot, finalGap)
+			"nothing more was deleted, because what was written since %s is perhaps in no snapshot: that is longer than %v, and the final one is %s",
+			st.writtenUntil(d).Format(time.RFC3339), finalGap, st.Snapshot)
 	}
 	return nil
+}
+
+// writtenUntil is the last time of which is known that the final snapshot has all that was written until then: nothing writes to a cluster that has no
+// instance, as long as it is seen to have none.
+func (st retireState) writtenUntil(d *doomed) time.Time {
+	if len(d.members) == 0 && st.Empty.After(st.Unready) {
+		return st.Empty
+	}
+	return st.Unready
 }
 
 // unarm takes back a call that was armed, recorded for the first time, and not sent in this Step.
@@ -334,7 +348,9 @@ func (s *Strategy) drop(ctx context.Context, c *awsrds.Client, op backup.Operati
 		}
 	}
 	if st.Member != "" {
-		st.Emptied = last && !gone
+		if last && !gone {
+			st.Empty = time.Now().UTC().Round(0)
+		}
 		op.To(stageRetire, "")
 		op.PollIn(s.opts.PollMin)
 		return op, op.SetState(st)

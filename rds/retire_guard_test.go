@@ -121,7 +121,8 @@ func TestDeleteStale(t *testing.T) {
 		"refused for a moment":               {when: "park", act: busyFor(30 * time.Minute)},
 		"a cluster's instances":              {cluster: true, when: "drop", away: 2 * time.Hour, want: backup.ErrUnavailable},
 		"a cluster's last instance":          {cluster: true, when: "second", away: 2 * time.Hour, want: backup.ErrUnavailable},
-		"a cluster that has no instance now": {cluster: true, when: "third", away: 20 * 24 * time.Hour},
+		"a cluster that has no instance now": {cluster: true, when: "third", away: 50 * time.Minute},
+		"a cluster that had none long ago":   {cluster: true, when: "third", away: 2 * time.Hour, want: backup.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bench) {

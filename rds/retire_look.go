@@ -97,6 +97,9 @@ func (s *Strategy) instanceOf(ctx context.Context, c *awsrds.Client, r backup.Re
 	for {
 		out, err := c.DescribeDBInstances(ctx, in)
 		if err != nil {
+			if v := table.Classify(err); v.AWSCode == "DBInstanceNotFound" {
+				return nil, nil // that a filter is answered so is said nowhere, nor that it is not
+			}
 			return nil, table.Wrap(Kind, "DescribeDBInstances", r, err)
 		}
 		for i := range out.DBInstances {
@@ -120,6 +123,9 @@ func (s *Strategy) clusterOf(ctx context.Context, c *awsrds.Client, r backup.Ref
 	for {
 		out, err := c.DescribeDBClusters(ctx, in)
 		if err != nil {
+			if v := table.Classify(err); v.AWSCode == "DBClusterNotFoundFault" {
+				return nil, nil // that a filter is answered so is said nowhere, nor that it is not
+			}
 			return nil, table.Wrap(Kind, "DescribeDBClusters", r, err)
 		}
 		for i := range out.DBClusters {
