@@ -39,7 +39,8 @@ const (
 	// rebuildTime is the time that must be left before the deadline when something is deleted: a small cluster takes ten minutes to be made.
 	// Source: ElastiCache User Guide, "Restoring from a backup".
 	rebuildTime = 2 * time.Hour
-	// rebuildGap is the longest time between the look that found the snapshot finished and the deletion. What is written after the snapshot began is lost.
+	// rebuildGap is the longest time between the last look that saw the snapshot unfinished and the deletion. What is written after the snapshot began is
+	// lost.
 	rebuildGap = time.Hour
 	// rebuildBytes is the most that a rebuild takes as JSON when it starts: snapshot, findings and the Operations inside come on top.
 	rebuildBytes = 7 << 10
@@ -55,10 +56,12 @@ type rebuildState struct {
 	// Of is what is rebuilt: no other may be deleted, whatever its id.
 	Of incarnation `json:"of,omitzero"`
 	// Backup is the ID of the Operation that made the snapshot, Snapshot its name, Identity the snapshot itself, and Ready when it was found good.
+	// Unready is the last time that it was not: how long before Ready it was finished, while nobody looked, is not known.
 	Backup   string    `json:"b,omitempty"`
 	Snapshot string    `json:"s,omitempty"`
 	Identity identity  `json:"i,omitzero"`
 	Ready    time.Time `json:"r,omitzero"`
+	Unready  time.Time `json:"u,omitzero"`
 	// Tried: the deletion was perhaps sent. Absent counts the looks that found nothing left.
 	Tried  bool `json:"tr,omitempty"`
 	Absent int  `json:"a,omitempty"`
@@ -304,6 +307,7 @@ func (s *Strategy) backUpFirst(ctx context.Context, op backup.Operation, st rebu
 		op.AddPoint(p)
 	}
 	if !st.Inner.Done() {
+		st.Unready = time.Now().UTC().Round(0)
 		return op, st.keep(&op)
 	}
 	if err := st.Inner.Err(); err != nil {

@@ -99,6 +99,13 @@ func (s *Strategy) mayReplace(ctx context.Context, c *awselasticache.Client, op 
 		return no(backup.ErrFailed, "find out who deleted it, and start again with another token", "the snapshot %s has disappeared; nothing was deleted by this work", st.Snapshot)
 	}
 	st.Lost = time.Time{}
+	// What no waiting mends comes before what is waited for.
+	if time.Since(st.writtenUntil(op, x)) > rebuildGap {
+		return no(backup.ErrUnavailable, "start again with another token; nothing was deleted", "the snapshot %s was perhaps finished more than %v ago, and what was written since would be lost", st.Snapshot, rebuildGap)
+	}
+	if time.Until(op.Deadline) < rebuildTime {
+		return no(backup.ErrUnavailable, "start again with a longer Spec.Timeout; nothing was deleted", "less than %v is left before the deadline", rebuildTime)
+	}
 	tags, readable, err := s.tags(ctx, c, op.Ref, snapshotARN(x, op.Ref))
 	if err != nil {
 		return v, err
@@ -137,13 +144,19 @@ func (s *Strategy) mayReplace(ctx context.Context, c *awselasticache.Client, op 
 	if why := whole(x, old); why != "" {
 		return no(backup.ErrFailed, "start again with another token; nothing was deleted", "the snapshot %s is not known to have all data: %s", st.Snapshot, why)
 	}
-	if time.Since(st.Ready) > rebuildGap {
-		return no(backup.ErrUnavailable, "start again with another token; nothing was deleted", "the snapshot %s was finished more than %v ago, and what was written since would be lost", st.Snapshot, rebuildGap)
-	}
-	if time.Until(op.Deadline) < rebuildTime {
-		return no(backup.ErrUnavailable, "start again with a longer Spec.Timeout; nothing was deleted", "less than %v is left before the deadline", rebuildTime)
-	}
 	return verdict{snapshot: x, tags: tags, old: old}, nil
+}
+
+// writtenUntil is the last time at which the snapshot was not finished, as far as is known: the last look that saw it so or, if an earlier Operation with
+// this token made it, when it was begun. An old answer tells no times; nothing is deleted on it.
+func (st rebuildState) writtenUntil(op backup.Operation, x *ectypes.Snapshot) time.Time {
+	if t := created(x); !t.IsZero() && (st.Unready.IsZero() || t.Before(op.Started.Add(-clockSkew))) {
+		return t
+	}
+	if st.Unready.IsZero() {
+		return st.Ready
+	}
+	return st.Unready
 }
 
 // snapshotWithSlots gives a snapshot with the slots of its node groups, nil if none is visible.
