@@ -31,6 +31,10 @@ const (
 	stageGone   = "gone"   // it is seen gone
 )
 
+// unanswered is for how long a read that only guards a deletion, or only tells more of it, is repeated. Once a member is deleted the rest follows without it: EC2 itself keeps what is
+// locked or used by an image.
+const unanswered = 15 * time.Minute
+
 type deleteState struct {
 	AllowForeign bool     `json:"f,omitempty"`
 	Snapshots    []string `json:"s,omitempty"`
@@ -76,6 +80,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 		// Deleting by id repeats harmlessly: EC2 never gives an id twice. What was seen is checked again on fresh data first.
 		found, err := s.byID(ctx, c, op.Ref, st.Snapshots)
 		if err != nil {
+			op.Unsent()
 			return op, err
 		}
 		for _, x := range found {
@@ -86,8 +91,13 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 			}
 		}
 		refused, err := s.deleteVetoes(ctx, c, op, slices.Sorted(maps.Keys(found)))
-		if err != nil {
-			return op, err
+		if err != nil && len(st.Gone) == 0 {
+			op.Unsent()
+			if time.Since(op.Since) < unanswered || backup.CodeOf(err) != backup.ErrUnavailable {
+				return op, err
+			}
+			op.Fail(failure(op, "delete", backup.ErrUnavailable, "nothing was deleted; start again with another token when EC2 answers", "what may keep the snapshots could not be looked at: %w", err))
+			return op, nil
 		}
 		if len(refused) > 0 {
 			s.remaining(&op, found)
@@ -124,7 +134,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 		}
 		switch {
 		case len(found) == 0:
-			if err := s.binFindings(ctx, c, &op, st.Snapshots); err != nil {
+			if err := s.binFindings(ctx, c, &op, st.Snapshots); err != nil && time.Since(op.Since) < unanswered {
 				return op, err
 			}
 			op.Succeed()

@@ -150,7 +150,7 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsec2.Client, op backup.O
 	st.Lost, st.Token, st.Snapshots = time.Time{}, tagMap(x.Tags)[backup.TagToken], snapshotsOf(x)
 	refused, unseen, err := s.vetoes(ctx, c, op, st)
 	if err != nil {
-		return op, err
+		return unheard(op, err)
 	}
 	if refused != nil {
 		op.Fail(refused)
@@ -168,6 +168,18 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsec2.Client, op backup.O
 	return op, nil
 }
 
+// unanswered is for how long a read that only guards a deletion is repeated.
+const unanswered = 15 * time.Minute
+
+// unheard gives back the error of a read that guards a deletion, and ends the deletion if that lasts: nothing was deleted.
+func unheard(op backup.Operation, err error) (backup.Operation, error) {
+	if time.Since(op.Since) < unanswered || backup.CodeOf(err) != backup.ErrUnavailable {
+		return op, err
+	}
+	op.Fail(failure(op, "delete", backup.ErrUnavailable, "nothing was deleted; start again with another token when EC2 answers", "what may keep the image or its snapshots could not be looked at: %w", err))
+	return op, nil
+}
+
 // deregister makes the call. By id it repeats harmlessly: EC2 never gives an id twice. What was seen is checked again on fresh data first.
 func (s *Strategy) deregister(ctx context.Context, c *awsec2.Client, op backup.Operation, st deleteState) (backup.Operation, error) {
 	if op.Intent() == backup.ReadOnly {
@@ -175,6 +187,7 @@ func (s *Strategy) deregister(ctx context.Context, c *awsec2.Client, op backup.O
 	}
 	x, found, err := image(ctx, c, op.Ref)
 	if err != nil {
+		op.Unsent()
 		return op, err
 	}
 	if found && x.State != ec2types.ImageStateDeregistered {
@@ -184,7 +197,8 @@ func (s *Strategy) deregister(ctx context.Context, c *awsec2.Client, op backup.O
 		}
 		refused, _, err := s.vetoes(ctx, c, op, st)
 		if err != nil {
-			return op, err
+			op.Unsent()
+			return unheard(op, err)
 		}
 		if refused != nil {
 			op.Fail(refused)

@@ -1,0 +1,57 @@
+package ebs_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/backup/awssim"
+	"github.com/snapwarden/snapwarden/ebs"
+)
+
+// A read that only guards a deletion, or only tells more of it, and is never answered ends it soon: before the first call, or as what it is, done.
+func TestDeleteUnanswered(t *testing.T) {
+	for _, c := range []struct {
+		name, operation string
+		// after is how many members are deleted before.
+		after int
+		want  backup.Code
+		left  int
+	}{
+		{"locks", "DescribeLockedSnapshots", 0, backup.ErrUnavailable, 3},
+		{"fast restores", "DescribeFastSnapshotRestores", 0, backup.ErrUnavailable, 3},
+		{"locks, when one is deleted", "DescribeLockedSnapshots", 1, "", 0},
+		{"the Recycle Bin", "ListSnapshotsInRecycleBin", 0, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench, s *ebs.Strategy) {
+				point := b.backedUp(t, t.Context(), b.instance)
+				op, err := s.StartDelete(t.Context(), point, backup.Spec{Token: "d"})
+				silent := awssim.Fault{Operation: c.operation, Times: -1, Kind: awssim.FaultError, Error: awssim.Error{Status: 500, Code: "InternalError", Message: "no"}}
+				if c.after > 0 {
+					// The second member is refused for a moment, and by the time that it is tried again nothing is answered.
+					b.world.Inject(awssim.Fault{Operation: "DeleteSnapshot", Skip: c.after, Times: 3, Kind: awssim.FaultError, Error: awssim.Error{Status: 500, Code: "InternalError", Message: "no"}})
+					silent.Skip = 1
+				}
+				fired := b.world.Inject(silent)
+				began := time.Now()
+				op = finish(t, s, op, err)
+				if backup.CodeOf(op.Err()) != c.want {
+					t.Errorf("%s: %v", op.Phase, op.Err())
+				}
+				live := 0
+				for _, x := range b.ec2.Snapshots(b.world, account, region) {
+					if !x.Deleted {
+						live++
+					}
+				}
+				if took := time.Since(began); live != c.left || took > 20*time.Minute || fired.Fired() == 0 {
+					t.Errorf("%d are left after %v, %d reads were not answered", live, took, fired.Fired())
+				}
+				if c.want != "" && backup.HintOf(op.Err()) == "" {
+					t.Error("no hint")
+				}
+			})
+		})
+	}
+}
