@@ -83,6 +83,18 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 			op.Unsent()
 			return op, err
 		}
+		unseen := slices.ContainsFunc(st.Snapshots, func(id string) bool {
+			_, seen := found[id]
+			return !seen && !slices.Contains(st.Gone, id)
+		})
+		if unseen && time.Since(op.Since) < s.opts.Settle {
+			// What can not be seen can not be judged: a listing may lag.
+			if op.Intent() == backup.Send {
+				op.Unsent()
+			}
+			s.wait(&op)
+			return op, nil
+		}
 		for _, x := range found {
 			if refused := s.mayDelete(op, st, x); refused != nil {
 				s.remaining(&op, found)

@@ -55,3 +55,27 @@ func TestDeleteUnanswered(t *testing.T) {
 		})
 	}
 }
+
+// What a listing does not show at the call is not deleted unseen: it may be somebody else's since the look.
+func TestDeleteWaitsAtTheCall(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, s *ebs.Strategy) {
+		point := b.backedUp(t, t.Context(), b.instance)
+		op, err := s.StartDelete(t.Context(), point, backup.Spec{Token: "d"})
+		for range 100 {
+			if err != nil || op.Stage == "delete" {
+				break
+			}
+			op, err = s.Step(t.Context(), op)
+		}
+		if err != nil || op.Stage != "delete" {
+			t.Fatalf("in stage %q: %v", op.Stage, err)
+		}
+		all := b.ec2.Snapshots(b.world, account, region)
+		b.ec2.Retag(b.world, account, region, all[len(all)-1].ID, map[string]string{backup.TagOwner: "legal"})
+		blind := b.world.Inject(awssim.Fault{Operation: "DescribeSnapshots", Kind: awssim.FaultBlind, Back: 24 * time.Hour})
+		op = finish(t, s, op, nil)
+		if backup.CodeOf(op.Err()) != backup.ErrConflict || count(b, "DeleteSnapshot") > 0 || blind.Fired() != 1 {
+			t.Errorf("%s: %v, %d calls, %d blind listings", op.Phase, op.Err(), count(b, "DeleteSnapshot"), blind.Fired())
+		}
+	})
+}

@@ -24,54 +24,55 @@ func TestDeleteStaleThroughOthers(t *testing.T) {
 			return b.count("DeleteDBInstance") == n && op.Stage == "retire"
 		}
 	}
+	// add makes an instance of the cluster that is there at once.
+	add := func(b *bench, id string) {
+		_, err := b.client.CreateDBInstance(b.ctx, &awsrds.CreateDBInstanceInput{DBInstanceIdentifier: &id, DBInstanceClass: aws.String("db.r6g.large"),
+			Engine: aws.String("aurora-postgresql"), DBClusterIdentifier: aws.String("main")})
+		b.must(err)
+	}
 	armed := func(_ *bench, op backup.Operation) bool { return op.Stage == "drop" }
 	for name, tt := range map[string]struct {
 		members []string
-		when    func(b *bench, op backup.Operation) bool
-		act     func(b *bench, r *backup.Runner, op backup.Operation) backup.Operation
-		want    backup.Code
+		// hold is for how long nobody carries it on when the first deletion is armed.
+		hold time.Duration
+		when func(b *bench, op backup.Operation) bool
+		act  func(b *bench, r *backup.Runner, op backup.Operation) backup.Operation
+		want backup.Code
 		// left are those that this Operation must not take.
 		left []string
 		// away is for how long nobody carries it on afterwards, 2 hours if it is zero.
 		away time.Duration
 	}{
-		"its own last one, seen gone within the hour": {members: []string{"m-1"}, when: armed, act: func(b *bench, r *backup.Runner, op backup.Operation) backup.Operation {
-			time.Sleep(50 * time.Minute)
-			return b.until(r, op, func(op backup.Operation) bool { return sent(1)(b, op) })
-		}, away: 50 * time.Minute},
+		"its own last one, seen gone within the hour": {members: []string{"m-1"}, hold: 50 * time.Minute, when: sent(1), away: 50 * time.Minute},
 		"its own last one, seen gone again and again": {members: []string{"m-1"}, when: sent(1), act: func(b *bench, r *backup.Runner, op backup.Operation) backup.Operation {
 			time.Sleep(50 * time.Minute)
 			return b.until(r, op, stage("drop"))
 		}, away: 50 * time.Minute},
 		"its own last one, and nobody looked for long": {members: []string{"m-1"}, when: sent(1), want: backup.ErrUnavailable},
-		"another instance was made since": {members: []string{"m-1"}, when: sent(1), act: func(b *bench, _ *backup.Runner, op backup.Operation) backup.Operation {
-			b.member("m-9", "main")
+		"another instance was made since": {members: []string{"m-1"}, hold: 50 * time.Minute, when: sent(1), act: func(b *bench, _ *backup.Runner, op backup.Operation) backup.Operation {
+			add(b, "m-9")
 			return op
-		}, want: backup.ErrUnavailable, left: []string{"m-9"}},
-		"another was made in time and went later": {members: []string{"m-1"}, when: sent(1), act: func(b *bench, r *backup.Runner, op backup.Operation) backup.Operation {
-			// It is there at once, and is armed within the hour.
-			_, err := b.client.CreateDBInstance(b.ctx, &awsrds.CreateDBInstanceInput{DBInstanceIdentifier: aws.String("m-9"), DBInstanceClass: aws.String("db.r6g.large"),
-				Engine: aws.String("aurora-postgresql"), DBClusterIdentifier: aws.String("main")})
-			b.must(err)
+		}, away: 30 * time.Minute, want: backup.ErrUnavailable, left: []string{"m-9"}},
+		"another was made in time and went later": {members: []string{"m-1"}, hold: 50 * time.Minute, when: sent(1), act: func(b *bench, r *backup.Runner, op backup.Operation) backup.Operation {
+			add(b, "m-9")
 			op = b.until(r, op, stage("drop"))
 			if b.count("DeleteDBInstance") != 1 || op.Next != "DeleteDBInstance" {
 				b.t.Fatalf("%s is armed after %d sends", op.Next, b.count("DeleteDBInstance"))
 			}
-			time.Sleep(time.Hour)
 			b.drop("m-9")
 			return op
-		}, want: backup.ErrUnavailable},
-		"somebody else took the last one": {members: []string{"m-1", "m-2"}, when: sent(1), act: func(b *bench, _ *backup.Runner, op backup.Operation) backup.Operation {
+		}, away: 30 * time.Minute, want: backup.ErrUnavailable},
+		"somebody else took the last one": {members: []string{"m-1", "m-2"}, hold: 50 * time.Minute, when: sent(1), act: func(b *bench, _ *backup.Runner, op backup.Operation) backup.Operation {
 			b.drop("m-2")
 			return op
-		}, want: backup.ErrUnavailable},
-		"the last one was not found": {members: []string{"m-1"}, when: armed, act: func(b *bench, r *backup.Runner, op backup.Operation) backup.Operation {
+		}, away: 30 * time.Minute, want: backup.ErrUnavailable},
+		"the last one was not found": {members: []string{"m-1"}, hold: 50 * time.Minute, when: armed, act: func(b *bench, r *backup.Runner, op backup.Operation) backup.Operation {
 			// It has another name for a moment, as after a renaming, and goes by somebody else's hand.
 			b.world.Inject(awssim.Fault{Operation: "DeleteDBInstance", Kind: awssim.FaultError, Error: awssim.Error{Code: "DBInstanceNotFound", Message: "m"}})
 			op = b.until(r, op, stage("retire"))
 			b.drop("m-1")
 			return op
-		}, want: backup.ErrUnavailable},
+		}, away: 30 * time.Minute, want: backup.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bench) {
@@ -81,6 +82,8 @@ func TestDeleteStaleThroughOthers(t *testing.T) {
 				s := b.strategy()
 				op, err := s.StartDeleteDatabase(b.ctx, mainCluster, backup.Spec{Token: "t", Timeout: 30 * 24 * time.Hour, Options: confirmed(mainCluster)})
 				r, op := b.begun(s, op, err)
+				op = b.until(r, op, stage("drop"))
+				time.Sleep(tt.hold)
 				op = b.until(r, op, func(op backup.Operation) bool { return tt.when(b, op) })
 				if tt.act != nil {
 					op = tt.act(b, r, op)

@@ -195,13 +195,20 @@ func (s *Strategy) deregister(ctx context.Context, c *awsec2.Client, op backup.O
 			op.Fail(refused)
 			return op, nil
 		}
-		refused, _, err := s.vetoes(ctx, c, op, st)
+		refused, unseen, err := s.vetoes(ctx, c, op, st)
 		if err != nil {
 			op.Unsent()
 			return unheard(op, err)
 		}
 		if refused != nil {
 			op.Fail(refused)
+			return op, nil
+		}
+		if len(unseen) > 0 && time.Since(op.Since) < s.opts.Settle {
+			if op.Intent() == backup.Send {
+				op.Unsent()
+			}
+			s.wait(&op)
 			return op, nil
 		}
 	}
