@@ -2,7 +2,6 @@ package ebs
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -169,29 +168,13 @@ func (st tierState) call(op backup.Operation) string {
 
 // planTier looks at the recovery point and refuses what must not be moved.
 func (s *Strategy) planTier(ctx context.Context, c *awsec2.Client, op backup.Operation, st tierState) (backup.Operation, error) {
-	members, err := s.members(ctx, c, op.Ref)
+	members, err := s.gather(ctx, c, &op, &st.Lost, "moved")
 	if err != nil {
 		return op, err
 	}
-	if len(members) == 0 || short(op.Ref, members) {
-		if st.Lost.IsZero() {
-			st.Lost = time.Now().UTC().Round(0)
-			if err := op.SetState(st); err != nil {
-				return op, err
-			}
-		}
-		if time.Since(st.Lost) < s.opts.Settle {
-			s.wait(&op)
-			return op, nil
-		}
-		if len(members) == 0 {
-			op.Fail(failure(op, string(op.Action), backup.ErrNotFound, "check the id, the account and the Region", "no such recovery point"))
-			return op, nil
-		}
-		op.Find(backup.Finding{ID: "ebs.short-set", Severity: backup.SeverityWarning, Ref: op.Ref,
-			Message: fmt.Sprintf("%d members of the set were found, fewer than it was made with; those are moved", len(members))})
+	if len(members) == 0 {
+		return op, op.SetState(st)
 	}
-	st.Lost = time.Time{}
 	found, refused, err := s.tierVetoes(ctx, c, op, st, members)
 	if err != nil {
 		return op, err

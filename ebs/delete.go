@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -167,27 +166,12 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 
 // lookDelete finds the members and refuses what must not be deleted.
 func (s *Strategy) lookDelete(ctx context.Context, c *awsec2.Client, op backup.Operation, st deleteState) (backup.Operation, error) {
-	members, err := s.members(ctx, c, op.Ref)
+	members, err := s.gather(ctx, c, &op, &st.Lost, "deleted")
 	if err != nil {
 		return op, err
 	}
-	if len(members) == 0 || short(op.Ref, members) {
-		if st.Lost.IsZero() {
-			st.Lost = time.Now().UTC().Round(0)
-			if err := op.SetState(st); err != nil {
-				return op, err
-			}
-		}
-		if time.Since(st.Lost) < s.opts.Settle {
-			s.wait(&op)
-			return op, nil
-		}
-		if len(members) == 0 {
-			op.Fail(failure(op, "delete", backup.ErrNotFound, "check the id, the account and the Region; it may have been deleted already", "no such recovery point"))
-			return op, nil
-		}
-		op.Find(backup.Finding{ID: "ebs.short-set", Severity: backup.SeverityWarning, Ref: op.Ref,
-			Message: strconv.Itoa(len(members)) + " members of the set were found, fewer than it was made with; those are deleted"})
+	if len(members) == 0 {
+		return op, op.SetState(st)
 	}
 	st.Snapshots = nil
 	for _, x := range members {

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,30 +23,6 @@ func cmpRef(a, b backup.Ref) int {
 // place is a Ref without an id, for choosing a client.
 func place(q backup.Query) backup.Ref {
 	return backup.Ref{Type: "query", Account: q.Account, Region: q.Region, ID: "-"}
-}
-
-// members gives the snapshots of a recovery point, as far as they are visible.
-func (s *Strategy) members(ctx context.Context, c *awsec2.Client, point backup.Ref) ([]ec2types.Snapshot, error) {
-	f := filter("snapshot-id", point.ID)
-	if point.Type == TypeSet {
-		f = filter("tag:"+TagSet, point.ID)
-	}
-	return collect(snapshots(ctx, c, point, f))
-}
-
-// planned gives the number of members that a set was made to have, as far as any of them tells.
-func planned(members []ec2types.Snapshot) (n int) {
-	for _, x := range members {
-		if m, err := strconv.Atoi(tagMap(x.Tags)[TagMembers]); err == nil {
-			n = max(n, m)
-		}
-	}
-	return n
-}
-
-// short reports whether fewer members are visible than the set was made with.
-func short(point backup.Ref, members []ec2types.Snapshot) bool {
-	return point.Type == TypeSet && len(members) > 0 && len(uniqueCopies(members)) < planned(members)
 }
 
 // List yields recovery points: all snapshots of the account that are in no set of this package one by one as they are read, and then the

@@ -43,29 +43,13 @@ func (s *Strategy) stepLock(ctx context.Context, c *awsec2.Client, op backup.Ope
 
 // planLock looks at the recovery point and refuses what must not be locked.
 func (s *Strategy) planLock(ctx context.Context, c *awsec2.Client, op backup.Operation, st lockState) (backup.Operation, error) {
-	members, err := s.members(ctx, c, op.Ref)
+	members, err := s.gather(ctx, c, &op, &st.Lost, "locked")
 	if err != nil {
 		return op, err
 	}
-	if len(members) == 0 || short(op.Ref, members) {
-		if st.Lost.IsZero() {
-			st.Lost = time.Now().UTC().Round(0)
-			if err := op.SetState(st); err != nil {
-				return op, err
-			}
-		}
-		if time.Since(st.Lost) < s.opts.Settle {
-			s.wait(&op)
-			return op, nil
-		}
-		if len(members) == 0 {
-			op.Fail(failure(op, "lock", backup.ErrNotFound, "check the id, the account and the Region", "no such recovery point"))
-			return op, nil
-		}
-		op.Find(backup.Finding{ID: "ebs.short-set", Severity: backup.SeverityWarning, Ref: op.Ref,
-			Message: fmt.Sprintf("%d members of the set were found, fewer than it was made with; those are locked", len(members))})
+	if len(members) == 0 {
+		return op, op.SetState(st)
 	}
-	st.Lost = time.Time{}
 	refused, err := s.lockVetoes(ctx, c, op, st, members)
 	if err != nil {
 		return op, err

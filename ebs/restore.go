@@ -118,25 +118,12 @@ func (s *Strategy) stepRestore(ctx context.Context, c *awsec2.Client, op backup.
 }
 
 func (s *Strategy) lookRestore(ctx context.Context, c *awsec2.Client, op backup.Operation, st restoreState) (backup.Operation, error) {
-	members, err := s.members(ctx, c, op.Ref)
+	members, err := s.gather(ctx, c, &op, &st.Lost, "")
 	if err != nil {
 		return op, err
 	}
-	if len(members) == 0 || short(op.Ref, members) {
-		if st.Lost.IsZero() {
-			st.Lost = time.Now().UTC().Round(0)
-			if err := op.SetState(st); err != nil {
-				return op, err
-			}
-		}
-		if time.Since(st.Lost) < s.opts.Settle {
-			s.wait(&op)
-			return op, nil
-		}
-		if len(members) == 0 {
-			op.Fail(failure(op, "restore", backup.ErrNotFound, "check the id, the account and the Region", "no such recovery point"))
-			return op, nil
-		}
+	if len(members) == 0 {
+		return op, op.SetState(st)
 	}
 	p := single(op.Ref, members[0])
 	if op.Ref.Type == TypeSet {
