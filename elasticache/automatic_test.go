@@ -21,7 +21,7 @@ type daily = elasticache.AutomaticBackupOptions
 
 func (b *bed) startDaily(r backup.Ref, o daily) backup.Operation {
 	b.Helper()
-	if o.Apply == "" {
+	if o.Apply == "" && r.Type != elasticache.TypeServerless {
 		o.Apply = elasticache.ApplyNow
 	}
 	op, err := b.s.StartAutomaticBackups(b.Context(), r, backup.Spec{Token: "daily", Options: o})
@@ -36,7 +36,9 @@ func (b *bed) dailyOf(r backup.Ref) elasticache.AutomaticBackups {
 	return d
 }
 
-func (b *bed) modified() int { return b.sent("ModifyReplicationGroup") + b.sent("ModifyCacheCluster") }
+func (b *bed) modified() int {
+	return b.sent("ModifyReplicationGroup") + b.sent("ModifyCacheCluster") + b.sent("ModifyServerlessCache")
+}
 
 func TestAutomaticBackups(t *testing.T) {
 	for _, c := range []struct {
@@ -143,6 +145,7 @@ func TestAutomaticBackupsRefused(t *testing.T) {
 		"a short window":        daily{RetentionDays: 1, Apply: elasticache.ApplyNow, Window: "03:00-03:59"},
 		"no word of when":       daily{RetentionDays: 1},
 		"another word":          daily{RetentionDays: 1, Apply: "soon"},
+		"a time":                daily{RetentionDays: 1, Apply: elasticache.ApplyNow, Time: "03:00"},
 		"the options of others": elasticache.DeleteOptions{},
 	} {
 		_, err := b.s.StartAutomaticBackups(b.Context(), group("g"), backup.Spec{Token: "t", Options: o})

@@ -13,7 +13,8 @@
 //
 // Manual snapshots outlive their cluster and never expire; the automatic ones vanish with it, unless StartCopy keeps their data under another
 // name. A snapshot and its copies stay in their Region and account. StartRebuild replaces a group or cluster by another of its id, and deletes nothing
-// before a whole snapshot is seen; AutomaticBackups and StartAutomaticBackups read and set what ElastiCache does by itself.
+// before a whole snapshot is seen; AutomaticBackups and StartAutomaticBackups read and set what ElastiCache does by itself, for serverless caches
+// too.
 //
 // ElastiCache has no client tokens. The name of a snapshot or of a new cluster is the key instead: it is derived from the Operation's ID (or
 // given by the caller), AWS refuses it a second time, and what has it already is taken over only if its tags prove that this Operation made

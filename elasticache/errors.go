@@ -63,7 +63,7 @@ var table = awscall.Table{
 	"SnapshotQuotaExceededFault":                   rule(backup.ErrQuota, awscall.Permanent, "20 manual snapshots of a node can be made in any 24 hours; deleting some does not help: wait, or back up less often"),
 	"ClusterQuotaForCustomerExceeded":              rule(backup.ErrQuota, awscall.Permanent, "the quota of clusters in the Region is full: delete some or have it raised"),
 	"NodeQuotaForCustomerExceeded":                 rule(backup.ErrQuota, awscall.Permanent, "the quota of nodes in the Region is full (300): delete some or have it raised"),
-	"NodeQuotaForClusterExceeded":                  rule(backup.ErrQuota, awscall.Permanent, "a cluster may have 90 nodes: restore to fewer replicas or have the quota raised"),
+	"NodeQuotaForClusterExceeded":                  rule(backup.ErrQuota, awscall.Permanent, "a group may have 90 nodes: restore to fewer node groups or replicas, or have the quota raised"),
 	"ServerlessCacheSnapshotQuotaExceededFault":    rule(backup.ErrQuota, awscall.Permanent, "24 manual snapshots of a serverless cache can be made in any 24 hours; deleting some does not help: wait, or back up less often"),
 	"ServerlessCacheQuotaForCustomerExceededFault": rule(backup.ErrQuota, awscall.Permanent, "the quota of serverless caches in the Region is full (40): delete some or have it raised"),
 	"NodeGroupsPerReplicationGroupQuotaExceeded":   rule(backup.ErrQuota, awscall.Permanent, "the quota of node groups is exceeded: restore to fewer or have it raised"),

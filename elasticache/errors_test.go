@@ -22,7 +22,8 @@ import (
 // operations are those that the package calls.
 var operations = []string{"CreateSnapshot", "CopySnapshot", "DescribeSnapshots", "DeleteSnapshot", "ListTagsForResource", "CreateReplicationGroup", "DescribeReplicationGroups",
 	"CreateCacheCluster", "DescribeCacheClusters", "DescribeCacheSubnetGroups", "ModifyReplicationGroup", "ModifyCacheCluster", "DeleteReplicationGroup", "DeleteCacheCluster",
-	"CreateServerlessCache", "DescribeServerlessCaches", "CreateServerlessCacheSnapshot", "DescribeServerlessCacheSnapshots", "CopyServerlessCacheSnapshot", "DeleteServerlessCacheSnapshot"}
+	"CreateServerlessCache", "DescribeServerlessCaches", "CreateServerlessCacheSnapshot", "DescribeServerlessCacheSnapshots", "CopyServerlessCacheSnapshot", "DeleteServerlessCacheSnapshot",
+	"ModifyServerlessCache"}
 
 // TestTableIsComplete reads the SDK's own deserializers: an error that an update of the SDK models anew must be classified before it is used.
 func TestTableIsComplete(t *testing.T) {
@@ -235,6 +236,52 @@ func TestExposure(t *testing.T) {
 		if err != nil || len(bad) != c.want {
 			t.Errorf("%s: %q, %v", c.name, bad, err)
 		}
+	}
+}
+
+func TestUnlike(t *testing.T) {
+	days := aws.Int32
+	slow := LogDelivery{Log: "slow-log", To: "cloudwatch-logs", Name: "/a", Format: "json"}
+	logs := func(status ectypes.LogDeliveryConfigurationStatus, group string) []ectypes.LogDeliveryConfiguration {
+		return []ectypes.LogDeliveryConfiguration{{LogType: "engine-log", Status: "error"}, {LogType: "slow-log", Status: status, LogFormat: "JSON", DestinationType: "cloudwatch-logs", Message: aws.String("m"),
+			DestinationDetails: &ectypes.DestinationDetails{CloudWatchLogsDetails: &ectypes.CloudWatchLogsDestinationDetails{LogGroup: &group}}}}
+	}
+	for _, c := range []struct {
+		name string
+		ask  RestoreOptions
+		is   made
+		want string
+	}{
+		{"nothing is told", RestoreOptions{MultiAZ: true, AutomaticFailover: true, SnapshotRetentionDays: 3, SnapshotWindow: "03:00-04:00", MaintenanceWindow: "sun:01:00-sun:02:00"}, made{group: &ectypes.ReplicationGroup{}}, ""},
+		{"nothing is told of a cluster", RestoreOptions{SnapshotRetentionDays: 3, SnapshotWindow: "03:00-04:00", MaintenanceWindow: "sun:01:00-sun:02:00"}, made{cluster: &ectypes.CacheCluster{}}, ""},
+		{"nothing was asked for", RestoreOptions{}, made{group: &ectypes.ReplicationGroup{MultiAZ: "disabled", AutomaticFailover: "disabled", SnapshotWindow: aws.String("03:00-04:00"), SnapshotRetentionLimit: days(0)}}, ""},
+		{"no zones", RestoreOptions{MultiAZ: true}, made{group: &ectypes.ReplicationGroup{MultiAZ: "disabled", AutomaticFailover: "enabled"}}, "Multi-AZ is off"},
+		{"no failover", RestoreOptions{AutomaticFailover: true}, made{group: &ectypes.ReplicationGroup{AutomaticFailover: "disabled"}}, "automatic failover is disabled"},
+		{"no failover yet", RestoreOptions{ClusterMode: aws.Bool(true)}, made{group: &ectypes.ReplicationGroup{AutomaticFailover: "enabling"}}, "automatic failover is enabling"},
+		{"automatic snapshots", RestoreOptions{}, made{group: &ectypes.ReplicationGroup{SnapshotRetentionLimit: days(4)}}, "automatic snapshots are kept for 4 days"},
+		{"the maintenance window", RestoreOptions{MaintenanceWindow: "sun:01:00-sun:02:00"}, made{cluster: &ectypes.CacheCluster{PreferredMaintenanceWindow: aws.String("mon:01:00-mon:02:00")}}, "the maintenance window is mon:01:00-mon:02:00"},
+		{"the same in other letters", RestoreOptions{MaintenanceWindow: "sun:01:00-sun:02:00"}, made{cluster: &ectypes.CacheCluster{PreferredMaintenanceWindow: aws.String("Sun:01:00-Sun:02:00")}}, ""},
+		{"a log as asked", RestoreOptions{LogDelivery: []LogDelivery{slow}}, made{cluster: &ectypes.CacheCluster{LogDeliveryConfigurations: logs("active", "/a")}}, ""},
+		{"a log without a status", RestoreOptions{LogDelivery: []LogDelivery{slow}}, made{cluster: &ectypes.CacheCluster{LogDeliveryConfigurations: logs("", "/a")}}, ""},
+		{"a log elsewhere", RestoreOptions{LogDelivery: []LogDelivery{slow}}, made{group: &ectypes.ReplicationGroup{LogDeliveryConfigurations: logs("active", "/b")}}, "the slow-log is delivered elsewhere, to /b"},
+		{"a log in error", RestoreOptions{LogDelivery: []LogDelivery{slow}}, made{group: &ectypes.ReplicationGroup{LogDeliveryConfigurations: logs("error", "/a")}}, "the slow-log is not delivered: m"},
+		{"a log to come", RestoreOptions{LogDelivery: []LogDelivery{slow}}, made{group: &ectypes.ReplicationGroup{LogDeliveryConfigurations: logs("enabling", "/a")}}, "the slow-log is enabling"},
+		{"no log", RestoreOptions{LogDelivery: []LogDelivery{slow}}, made{group: &ectypes.ReplicationGroup{}}, "the slow-log is not delivered"},
+	} {
+		if got := strings.Join(c.ask.unlike(&c.is), "; "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	o := ServerlessOptions{StorageMinGB: 1, StorageMaxGB: 2, ECPUMin: 1000, ECPUMax: 2000}
+	if got := o.unlike(&ectypes.ServerlessCache{}); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+	if got := o.unlike(&ectypes.ServerlessCache{CacheUsageLimits: o.limits()}); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+	other := ServerlessOptions{StorageMinGB: 2, StorageMaxGB: 3, ECPUMin: 2000, ECPUMax: 3000}
+	if got := o.unlike(&ectypes.ServerlessCache{CacheUsageLimits: other.limits()}); len(got) != 4 {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -74,5 +74,9 @@ func TestWorkflowsUnderTheirPolicies(t *testing.T) {
 			}
 			time.Sleep(time.Hour)
 		}
+		b.serverless("web")
+		under("automatic snapshots of a serverless cache", func() backup.Operation {
+			return b.startDaily(serverless("web"), daily{RetentionDays: 3, Time: "02:00"})
+		}, doc(policy.ElastiCacheDailyPolicy(scope, "web")))
 	})
 }

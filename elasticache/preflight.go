@@ -218,6 +218,7 @@ func openAccess(op backup.Operation, o RestoreOptions) []backup.Finding {
 
 // preflightTarget looks at what the new group or cluster needs.
 func (s *Strategy) preflightTarget(ctx context.Context, c *awselasticache.Client, op backup.Operation, o RestoreOptions, found []backup.Finding) ([]backup.Finding, error) {
+	found = append(found, nodeQuota(op, o)...)
 	have, err := s.restored(ctx, c, op.Ref, o)
 	if err != nil {
 		return found, err

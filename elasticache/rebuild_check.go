@@ -63,12 +63,14 @@ type verdict struct {
 
 // mayReplace looks at everything on which it depends that nothing is lost: the snapshot, then what is to be deleted.
 func (s *Strategy) mayReplace(ctx context.Context, c *awselasticache.Client, op backup.Operation, st *rebuildState) (v verdict, err error) {
-	no := func(code backup.Code, hint, format string, args ...any) (verdict, error) {
-		err := failure(op, "rebuild", code, hint, format, args...)
+	stop := func(err error) (verdict, error) {
 		if st.Tried {
 			err = st.afterwards(op, err)
 		}
 		return verdict{no: err}, nil
+	}
+	no := func(code backup.Code, hint, format string, args ...any) (verdict, error) {
+		return stop(failure(op, "rebuild", code, hint, format, args...))
 	}
 	x, err := s.snapshotWithSlots(ctx, c, op.Ref, st.Snapshot)
 	if err != nil {
@@ -131,7 +133,7 @@ func (s *Strategy) mayReplace(ctx context.Context, c *awselasticache.Client, op 
 		return verdict{notYet: "AWS does not tell the snapshot's times"}, nil
 	}
 	if err := notRebuildable(op.Ref, old); err != nil {
-		return verdict{no: err}, nil
+		return stop(err)
 	}
 	if old.status != "available" {
 		return verdict{notYet: "the " + kindOf(op.Ref) + " is " + old.status}, nil
@@ -255,6 +257,10 @@ func (s *Strategy) verifyRebuild(ctx context.Context, c *awselasticache.Client, 
 	o, err := st.Options.settle(st.point(op), v.snapshot, v.tags)
 	if err != nil {
 		return stop(err)
+	}
+	if g := v.old.group; g != nil && o.nodes() > max(usualNodes, len(members(g))) {
+		return stop(failure(op, "rebuild", backup.ErrUnsupported, "rebuild it with as many nodes as it has, or restore under another id; nothing was deleted",
+			"whether AWS's quota allows %d nodes would show only after the deletion", o.nodes()))
 	}
 	if o.SubnetGroup != "" {
 		if _, err := c.DescribeCacheSubnetGroups(ctx, &awselasticache.DescribeCacheSubnetGroupsInput{CacheSubnetGroupName: &o.SubnetGroup}); err != nil {

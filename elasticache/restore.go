@@ -35,12 +35,15 @@ type restoreState struct {
 	// Lost is since when the snapshot, or later what was made, has not been seen; Unseen since when a member of the new group has not.
 	Lost   time.Time `json:"l,omitzero"`
 	Unseen time.Time `json:"u,omitzero"`
+	// Unlike is since when it has been available and not in everything as it was asked for.
+	Unlike time.Time `json:"ul,omitzero"`
 }
 
 // StartRestore makes the Operation that restores a snapshot to a new replication group or a new single cluster; never into one that exists.
 // Spec.Options must be RestoreOptions; for a snapshot of a serverless cache, which is restored to a new serverless cache, ServerlessOptions. The new group or cluster is listed in Made, and where it answers in Endpoints: the configuration
 // endpoint with cluster mode enabled, primary and reader without, the node's for a cluster. It succeeds when AWS says that it is available and not
-// more exposed than asked for: encryption, cluster mode, security groups and subnet group, as far as the service tells them.
+// more exposed than asked for: encryption, cluster mode, security groups and subnet group, as far as the service tells them. What else is not as asked
+// for then, such as a log that AWS can not deliver, is waited for a while and found.
 func (s *Strategy) StartRestore(_ context.Context, point backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := s.begin(backup.ActionRestore, point, spec, TypeSnapshot, TypeServerlessSnapshot)
 	if err != nil {

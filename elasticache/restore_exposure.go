@@ -58,7 +58,7 @@ func (s *Strategy) exposure(ctx context.Context, c *awselasticache.Client, r bac
 			continue
 		}
 		if more := o.reach(x); len(more) > 0 {
-			// One member says enough; there may be 90.
+			// One member says enough; there may be 500.
 			return append(bad, "of its member "+id+": "+strings.Join(more, "; ")), unseen, nil
 		}
 	}

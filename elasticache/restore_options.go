@@ -1,6 +1,7 @@
 package elasticache
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,8 @@ type RestoreOptions struct {
 	Description string
 	// ClusterMode enables cluster mode for a snapshot without it (AWS allows that), nil for as it was. False is refused for a snapshot with it.
 	ClusterMode *bool
-	// NodeGroups is the number of shards with cluster mode enabled, 1 to 90; 0 for as many as in the snapshot.
+	// NodeGroups is the number of shards with cluster mode enabled, 1 to 500; 0 for as many as in the snapshot. More than 90 nodes, replicas
+	// included, need a quota that AWS has raised.
 	NodeGroups int32
 	// ReplicasPerNodeGroup is 0 to 5 for a group; nil means 1 with cluster mode enabled and none otherwise.
 	ReplicasPerNodeGroup *int32
@@ -133,8 +135,8 @@ func (o RestoreOptions) valid(r backup.Ref) error {
 		return bad("use AsGroup, or leave the settings of groups out", "a single cluster has no node groups, replicas, failover, cluster mode, KMS key, transit mode or user groups to set")
 	case o.Port < 0 || o.Port > 65535:
 		return bad("leave it 0 or choose 1 to 65535", "port %d", o.Port)
-	case o.NodeGroups < 0 || o.NodeGroups > 90:
-		return bad("leave it 0 or choose 1 to 90", "%d node groups", o.NodeGroups)
+	case o.NodeGroups < 0 || o.NodeGroups > mostNodes:
+		return bad("leave it 0 or choose 1 to 500", "%d node groups", o.NodeGroups)
 	case o.ReplicasPerNodeGroup != nil && (*o.ReplicasPerNodeGroup < 0 || *o.ReplicasPerNodeGroup > 5):
 		return bad("choose 0 to 5", "%d replicas in each node group", *o.ReplicasPerNodeGroup)
 	case o.ClusterMode != nil && !*o.ClusterMode && o.NodeGroups > 1:
@@ -230,10 +232,34 @@ func (o RestoreOptions) settle(r backup.Ref, x *ectypes.Snapshot, tags map[strin
 		return no("name one zone for each node", "%d zones for %d nodes", len(o.Zones), *o.ReplicasPerNodeGroup+1)
 	case !mode && (o.MultiAZ || o.AutomaticFailover) && *o.ReplicasPerNodeGroup == 0:
 		return no("set ReplicasPerNodeGroup to at least 1", "MultiAZ and AutomaticFailover need a replica")
-	case mode && o.NodeGroups*(*o.ReplicasPerNodeGroup+1) > 90:
-		return no("restore to fewer node groups or replicas", "%d nodes are more than the 90 of a group", o.NodeGroups*(*o.ReplicasPerNodeGroup+1))
+	case o.nodes() > mostNodes:
+		return no("restore to fewer node groups or replicas", "%d nodes are more than the %d of a group", o.nodes(), mostNodes)
 	}
 	return o, nil
+}
+
+// usualNodes is AWS's quota of nodes in a group, and mostNodes the most that it raises it to. Source: ElastiCache User Guide, "Working with shards".
+const (
+	usualNodes = 90
+	mostNodes  = 500
+)
+
+// nodes is how many there will be, of settled options of a group.
+func (o RestoreOptions) nodes() int {
+	if o.As != AsGroup || o.ReplicasPerNodeGroup == nil {
+		return 1
+	}
+	return int(max(o.NodeGroups, 1) * (*o.ReplicasPerNodeGroup + 1))
+}
+
+// nodeQuota warns of more nodes than AWS's usual quota.
+func nodeQuota(op backup.Operation, o RestoreOptions) []backup.Finding {
+	n := o.nodes()
+	if n <= usualNodes {
+		return nil
+	}
+	return []backup.Finding{{ID: "elasticache.node-quota", Severity: backup.SeverityWarning, Ref: op.Ref,
+		Message: fmt.Sprintf("%d nodes are more than the %d of AWS's quota of a group; whether it was raised only the call shows", n, usualNodes), Remedy: "have the quota raised, or restore to fewer nodes"}}
 }
 
 // securityGroup tells whether an id can be that of a security group. Source: EC2 API, SecurityGroup; those of EC2 are sg- and 8 or 17

@@ -133,7 +133,7 @@ func TestRestoreRefusals(t *testing.T) {
 		{"zones with cluster mode", "s-orders", elasticache.RestoreOptions{Zones: []string{region + "a"}}, backup.ErrUnsupported},
 		{"too few zones", "s-sessions", elasticache.RestoreOptions{ReplicasPerNodeGroup: aws.Int32(1), Zones: []string{region + "a"}}, backup.ErrUnsupported},
 		{"multi-AZ without a replica", "s-sessions", elasticache.RestoreOptions{MultiAZ: true}, backup.ErrUnsupported},
-		{"too many nodes", "s-orders", elasticache.RestoreOptions{NodeGroups: 50}, backup.ErrUnsupported},
+		{"too many nodes", "s-orders", elasticache.RestoreOptions{NodeGroups: 251}, backup.ErrUnsupported},
 		{"too long a name for a group", "s-orders", elasticache.RestoreOptions{ID: strings.Repeat("a", 45)}, backup.ErrUnsupported},
 		{"a group of the name", "s-orders", elasticache.RestoreOptions{ID: "sessions"}, backup.ErrConflict},
 		{"a cluster of the name", "s-one", elasticache.RestoreOptions{ID: "one"}, backup.ErrConflict},
@@ -207,7 +207,7 @@ func TestStartRestoreRefusals(t *testing.T) {
 		{"zone", good(func(o *elasticache.RestoreOptions) { o.Zones = []string{"us-east-1a"} })},
 		{"key", good(func(o *elasticache.RestoreOptions) { o.KMSKeyID = "k" })},
 		{"port", good(func(o *elasticache.RestoreOptions) { o.Port = 70000 })},
-		{"node groups", good(func(o *elasticache.RestoreOptions) { o.NodeGroups = 91 })},
+		{"node groups", good(func(o *elasticache.RestoreOptions) { o.NodeGroups = 501 })},
 		{"replicas", good(func(o *elasticache.RestoreOptions) { o.ReplicasPerNodeGroup = aws.Int32(6) })},
 		{"shards without mode", good(func(o *elasticache.RestoreOptions) { o.NodeGroups, o.ClusterMode = 2, &no })},
 		{"key and no encryption", good(func(o *elasticache.RestoreOptions) {

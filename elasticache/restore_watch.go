@@ -84,6 +84,14 @@ func (s *Strategy) watchTarget(ctx context.Context, c *awselasticache.Client, op
 			Message: "the member " + unseen + " can not be seen, so that its security groups and subnets could not be compared with what was asked for",
 			Remedy:  "look at it before it is used"})
 	}
+	unlike := st.unlike(x)
+	if len(bad) == 0 && len(unlike) > 0 {
+		// Some of it comes after the group is available, and one answer may be an old one.
+		if !s.lost(&st.Unlike) {
+			return again()
+		}
+		op.Find(notAsAsked(target, unlike))
+	}
 	op.Endpoints = x.endpoints
 	if len(bad) > 0 {
 		op.Fail(failure(op, "restore", backup.ErrFailed, "somebody changed it, or ElastiCache did: modify or delete what is listed in Made before it is used",

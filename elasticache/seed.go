@@ -39,6 +39,9 @@ const seedHint = "check that ElastiCache may read the bucket (elasticacheexport.
 // That the files are still those of the manifest is not looked at: package elasticache has no S3 client. Open of package elasticacheexport reads and
 // checks each; a copy was checked when it was made.
 //
+// An export of a serverless cache seeds as long as it is one file; which slots each of several holds is not known, and they are refused with
+// ErrUnsupported (s3export.Manifest.Seedable). RestoreOptions.EngineVersion must then be a full one, because such an export tells the major alone.
+//
 // What ElastiCache finds wrong with a file while it reads shows as the status restore-failed, and ends the work in PhaseFailed.
 //
 // Source: ElastiCache User Guide, "Seeding a new cluster with an externally created backup"; ElastiCache API, CreateReplicationGroup.
@@ -51,6 +54,9 @@ func (s *Strategy) StartSeed(_ context.Context, point backup.Ref, m s3export.Man
 		return backup.Operation{}, invalid(op.Action, point, hint, format, args...)
 	}
 	if err := m.Validate(); err != nil {
+		return backup.Operation{}, err
+	}
+	if err := m.Seedable(); err != nil {
 		return backup.Operation{}, err
 	}
 	bucket, key, _ := strings.Cut(point.ID, "/")

@@ -113,7 +113,7 @@ func deliveries(given []ectypes.LogDeliveryConfiguration) (all []LogDelivery) {
 		if l.DestinationDetails == nil || l.Status == ectypes.LogDeliveryConfigurationStatusDisabling {
 			continue
 		}
-		d := LogDelivery{Log: string(l.LogType), To: string(l.DestinationType), Format: string(l.LogFormat)}
+		d := LogDelivery{Log: string(l.LogType), To: string(l.DestinationType), Format: strings.ToLower(string(l.LogFormat))}
 		if w := l.DestinationDetails.CloudWatchLogsDetails; w != nil {
 			d.Name = aws.ToString(w.LogGroup)
 		} else if k := l.DestinationDetails.KinesisFirehoseDetails; k != nil {

@@ -109,11 +109,11 @@ func checkCacheSnapshot(name string) error {
 	return checkName(rest, 255).in("ElastiCache snapshot name", name)
 }
 
-// ElastiCacheDailyPolicy is what reading and setting the automatic snapshots of groups and clusters needs. ids bound it to these; none means all of
-// the account and Region. No narrower action than modifying them exists: its holder can change their other settings too, and should be whoever
+// ElastiCacheDailyPolicy is what reading and setting the automatic snapshots of groups, clusters and serverless caches needs. ids bound it to these;
+// none means all of the account and Region. No narrower action than modifying them exists: its holder can change their other settings too, and should be whoever
 // sets up backups, not the role that makes them.
 //
-// Source: ElastiCache API, ModifyReplicationGroup and ModifyCacheCluster; Service authorization reference, "Amazon ElastiCache".
+// Source: ElastiCache API, ModifyReplicationGroup, ModifyCacheCluster and ModifyServerlessCache; Service authorization reference, "Amazon ElastiCache".
 func ElastiCacheDailyPolicy(s Scope, ids ...string) (Document, error) {
 	const sid = "SnapwardenElastiCacheDaily"
 	c, err := s.checked()
@@ -124,8 +124,10 @@ func ElastiCacheDailyPolicy(s Scope, ids ...string) (Document, error) {
 		return Document{}, err
 	}
 	return policyOf(
-		allow(sid+"Look", c.arn("elasticache", "cluster:*", "replicationgroup:*"), nil, "elasticache:DescribeCacheClusters", "elasticache:DescribeReplicationGroups"),
-		allow(sid+"Set", c.arn("elasticache", cacheNames(ids, false)...), nil, "elasticache:ModifyCacheCluster", "elasticache:ModifyReplicationGroup"))
+		allow(sid+"Look", c.arn("elasticache", "cluster:*", "replicationgroup:*", "serverlesscache:*"), nil,
+			"elasticache:DescribeCacheClusters", "elasticache:DescribeReplicationGroups", "elasticache:DescribeServerlessCaches"),
+		allow(sid+"Set", c.arn("elasticache", append(cacheNames(ids, false), serverlessNames(ids)...)...), nil,
+			"elasticache:ModifyCacheCluster", "elasticache:ModifyReplicationGroup", "elasticache:ModifyServerlessCache"))
 }
 
 // ElastiCacheRebuildPolicy lets its holder delete the groups and clusters of these ids, of which at least one must be given: what a rebuild needs
@@ -221,11 +223,13 @@ func ElastiCacheSeedPolicy(s Scope, bucket, prefix string, targets ...string) (D
 // otherwise ("sw-"), so that a policy can tell the two apart.
 const ElastiCacheExportPrefix = "swx-"
 
-// ElastiCacheExportPolicy is what exporting snapshots to a bucket needs: finding the snapshot, looking at who is let into the bucket, having the
-// snapshot copied, and writing and reading the files and the manifest. ElastiCache asks what the caller may do with the bucket, and that the caller may list all buckets, which no narrower
-// resource than * allows. snapshots bound it to exports of these snapshots; none means all of the account and Region.
+// ElastiCacheExportPolicy is what exporting snapshots to a bucket, those of serverless caches too, needs: finding the snapshot, looking at who is let
+// into the bucket, having the snapshot copied or exported, and writing and reading the files and the manifest. Unfinished uploads are looked at, because
+// nothing else tells that a file of a serverless cache is still to come. ElastiCache asks what the caller may do with the bucket, and that the caller
+// may list all buckets, which no narrower resource than * allows. snapshots bound it to exports of these snapshots; none means all of the account and
+// Region.
 //
-// The right to copy a snapshot is a right to carry its data out: to any bucket of the account that lets ElastiCache in. An export that begins with
+// The right to copy or export a snapshot is a right to carry its data out: to any bucket of the account that lets ElastiCache in. An export that begins with
 // a backup needs [ElastiCacheBackupPolicy] too, one that is copied on [ObjectCopyPolicy].
 //
 // AWS lists s3:DeleteObject as well. The library deletes nothing of an export, and whoever backs up should not be able to delete backups:
@@ -252,10 +256,13 @@ func ElastiCacheExportPolicy(s Scope, bucket string, snapshots ...string) (Docum
 		from = append(from, c.arn("elasticache", "snapshot:"+ElastiCacheExportPrefix+"*")...)
 	}
 	all := []Statement{
-		allow("SnapwardenElastiCacheExportLook", c.arn("elasticache", "snapshot:*"), nil, "elasticache:DescribeSnapshots"),
+		allow("SnapwardenElastiCacheExportLook", c.arn("elasticache", "serverlesscachesnapshot:*", "snapshot:*"), nil,
+			"elasticache:DescribeServerlessCacheSnapshots", "elasticache:DescribeSnapshots"),
 		allow("SnapwardenElastiCacheExportCopy", from, nil, "elasticache:CopySnapshot"),
+		allow("SnapwardenElastiCacheExportServerless", c.arn("elasticache", each("serverlesscachesnapshot:", canonical(snapshots))...), nil,
+			"elasticache:ExportServerlessCacheSnapshot"),
 		allow("SnapwardenElastiCacheExportBuckets", []string{"*"}, nil, "s3:ListAllMyBuckets"),
-		allow("SnapwardenElastiCacheExportBucket", whole, nil, append([]string{"s3:GetBucketLocation", "s3:ListBucket"}, lookAtBucket...)...),
+		allow("SnapwardenElastiCacheExportBucket", whole, nil, append([]string{"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"}, lookAtBucket...)...),
 		allow("SnapwardenElastiCacheExportFiles", objects, nil, "s3:GetObject", "s3:PutObject"),
 	}
 	if len(c.Keys) > 0 {

@@ -48,11 +48,16 @@ type Manifest struct {
 	// or group that it was taken of. Source: ElastiCache user guide, "Exporting a backup".
 	Source backup.Ref `json:"source"`
 	Of     string     `json:"of"`
-	// Engine is "redis" or "valkey"; EngineVersion is as AWS tells it.
+	// Engine is "redis" or "valkey"; EngineVersion is as AWS tells it, which of a serverless cache is the major version alone: whoever seeds from it
+	// gives a full one (elasticache.RestoreOptions.EngineVersion).
 	Engine        string `json:"engine"`
 	EngineVersion string `json:"engineVersion"`
 	// ClusterMode tells whether the data is spread over slots; then every shard has Slots.
 	ClusterMode bool `json:"clusterMode"`
+	// Serverless tells that the source is a snapshot of a serverless cache. AWS tells neither how many files such an export has nor which slots
+	// each holds: Shards are the files that were found when nothing more came, they have no Slots, and ClusterMode is false. Their IDs are the
+	// numbers in their keys, or, where AWS does not number them, count the keys in their order.
+	Serverless bool `json:"serverless,omitempty"`
 	// Taken is the time of the data, zero where AWS does not tell; Exported is when the export was found whole, which is not before.
 	Taken    time.Time `json:"taken,omitzero"`
 	Exported time.Time `json:"exported"`
@@ -63,9 +68,10 @@ type Manifest struct {
 type Shard struct {
 	// ID is the node group's, "0001".
 	ID string `json:"id"`
-	// Key is the object's key in the bucket.
+	// Key is the object's key in the bucket: the export's name, a hyphen, the ID and ".rdb". Of a serverless cache it is a key that begins with the
+	// name and ends in ".rdb": what stands between is not documented (UNVERIFIED).
 	Key string `json:"key"`
-	// Slots are the hash slots whose keys the file holds; empty without cluster mode.
+	// Slots are the hash slots whose keys the file holds; empty without cluster mode, and of a serverless cache.
 	Slots Slots `json:"slots,omitempty"`
 	// Size is in bytes; SHA256 is of the whole file, in hex.
 	Size   int64  `json:"size"`
@@ -79,6 +85,17 @@ type Shard struct {
 
 // ManifestKey is the key of the manifest of an export. No file of an export can have it: theirs end in ".rdb".
 func ManifestKey(name string) string { return name + ".manifest.json" }
+
+// Seedable refuses a manifest from which no cluster of nodes is to be seeded, because it is not known which slots its files hold: that of a serverless
+// cache with several files. One file holds all that there is. The code is ErrUnsupported.
+func (m Manifest) Seedable() error {
+	if !m.Serverless || len(m.Shards) == 1 {
+		return nil
+	}
+	return &backup.Error{Op: "manifest", Code: backup.ErrUnsupported, Ref: m.Source,
+		Err:  fmt.Errorf("the export of a serverless cache has %d files, and AWS does not tell which hash slots each holds", len(m.Shards)),
+		Hint: "restore the snapshot itself to a serverless cache (elasticache.StartRestore)"}
+}
 
 // Encode checks the manifest and gives its JSON, the same bytes for the same manifest.
 func (m Manifest) Encode() ([]byte, error) {
@@ -158,7 +175,9 @@ func (m Manifest) Validate() error {
 		return bad("the recovery point is in %.20q, %.40q and the export in %.20q, %.40q", m.Source.Account, m.Source.Region, m.Account, m.Region)
 	case len(m.Shards) == 0 || len(m.Shards) > MaxShards:
 		return bad("%d shards, allowed are 1 to %d", len(m.Shards), MaxShards)
-	case !m.ClusterMode && len(m.Shards) != 1:
+	case m.ClusterMode && m.Serverless:
+		return bad("it is of a serverless cache, whose slots are not known, and says that it has slots")
+	case !m.ClusterMode && !m.Serverless && len(m.Shards) != 1:
 		return bad("%d shards without cluster mode", len(m.Shards))
 	}
 	for _, err := range []error{policy.ValidateExportName(m.Name), policy.ValidateBucketName(m.Bucket), policy.ValidateAccountID(m.Account),
@@ -168,16 +187,16 @@ func (m Manifest) Validate() error {
 		}
 	}
 	var all []Slots
-	keys := map[string]bool{}
+	keys, ids := map[string]bool{}, map[string]bool{}
 	for i, s := range m.Shards {
 		sum, err := hex.DecodeString(s.SHA256)
 		switch {
 		case s.ID == "" || len(s.ID) > 8 || strings.Trim(s.ID, "0123456789") != "":
 			return bad("shard %d has the id %.40q", i, s.ID)
-		case !strings.EqualFold(s.Key, policy.ExportKey(m.Name, s.ID)):
+		case !m.Serverless && !strings.EqualFold(s.Key, policy.ExportKey(m.Name, s.ID)), m.Serverless && !m.names(s.Key):
 			return bad("shard %s has a key that does not belong to the export: %.80q", s.ID, s.Key)
-		case keys[strings.ToLower(s.Key)]:
-			return bad("two shards have the id %s", s.ID)
+		case keys[strings.ToLower(s.Key)], ids[s.ID]:
+			return bad("two shards have the id %s, or the key %.80q", s.ID, s.Key)
 		case s.Size <= 0:
 			return bad("shard %s has %d bytes", s.ID, s.Size)
 		case err != nil || len(sum) != 32 || s.SHA256 != strings.ToLower(s.SHA256):
@@ -189,7 +208,7 @@ func (m Manifest) Validate() error {
 		case (s.Slots != "") != m.ClusterMode:
 			return bad("shard %s: slots are for cluster mode, and needed there", s.ID)
 		}
-		keys[strings.ToLower(s.Key)] = true
+		keys[strings.ToLower(s.Key)], ids[s.ID] = true, true
 		all = append(all, s.Slots)
 	}
 	if m.ClusterMode {
@@ -198,6 +217,12 @@ func (m Manifest) Validate() error {
 		}
 	}
 	return nil
+}
+
+// names reports whether a key can be that of a file of a serverless cache.
+func (m Manifest) names(key string) bool {
+	n := len(m.Name)
+	return policy.ValidateObjectKey(key) == nil && len(key) >= n+len(".rdb") && strings.EqualFold(key[:n], m.Name) && strings.EqualFold(key[len(key)-len(".rdb"):], ".rdb")
 }
 
 func bad(format string, args ...any) error {

@@ -33,8 +33,21 @@ func single() s3export.Manifest {
 	return m
 }
 
+// serverless is a manifest of a serverless cache with several files, one of them called otherwise.
+func serverless() s3export.Manifest {
+	m := whole()
+	m.Serverless, m.ClusterMode, m.Source.Type = true, false, "elasticache/serverless-snapshot"
+	for i := range m.Shards {
+		m.Shards[i].Slots = ""
+	}
+	m.Shards[2].ID, m.Shards[2].Key = "0007", "nightly/x.RDB"
+	return m
+}
+
 func TestManifestRoundTrip(t *testing.T) {
-	for _, m := range []s3export.Manifest{whole(), single()} {
+	one := serverless()
+	one.Shards = one.Shards[2:]
+	for _, m := range []s3export.Manifest{whole(), single(), serverless(), one} {
 		b, err := m.Encode()
 		if err != nil {
 			t.Fatal(err)
@@ -94,6 +107,49 @@ func TestManifestRefused(t *testing.T) {
 	m.Shards[0].Slots = "0-16383"
 	if _, err := m.Encode(); !errors.Is(err, backup.ErrInvalid) {
 		t.Errorf("slots without cluster mode: %v", err)
+	}
+}
+
+func TestServerlessManifestRefused(t *testing.T) {
+	for name, f := range map[string]func(*s3export.Manifest){
+		"cluster mode":  func(m *s3export.Manifest) { m.ClusterMode = true },
+		"slots":         func(m *s3export.Manifest) { m.Shards[0].Slots = "0-16383" },
+		"another name":  func(m *s3export.Manifest) { m.Shards[0].Key = "weekly-0001.rdb" },
+		"no name":       func(m *s3export.Manifest) { m.Shards[0].Key = ".rdb" },
+		"overlap":       func(m *s3export.Manifest) { m.Name, m.Shards[0].Key = "nightly.rdb", "nightly.rdb" },
+		"no .rdb":       func(m *s3export.Manifest) { m.Shards[0].Key = "nightly-0001.rdb.gz" },
+		"a long key":    func(m *s3export.Manifest) { m.Shards[0].Key = "nightly" + strings.Repeat("x", 1024) + ".rdb" },
+		"UTF-8":         func(m *s3export.Manifest) { m.Shards[0].Key = "nightly\xff.rdb" },
+		"one id twice":  func(m *s3export.Manifest) { m.Shards[0].ID = "0002" },
+		"one key twice": func(m *s3export.Manifest) { m.Shards[0].Key = "nightly/X.rdb" },
+		"an id":         func(m *s3export.Manifest) { m.Shards[0].ID = "a" },
+		"no shards":     func(m *s3export.Manifest) { m.Shards = nil },
+		"size":          func(m *s3export.Manifest) { m.Shards[1].Size = 0 },
+	} {
+		m := serverless()
+		f(&m)
+		if _, err := m.Encode(); !errors.Is(err, backup.ErrInvalid) || backup.HintOf(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Only what says that it is of a serverless cache may have keys of any form.
+	m := single()
+	m.Shards[0].Key = "nightly.rdb"
+	if _, err := m.Encode(); !errors.Is(err, backup.ErrInvalid) {
+		t.Error(err)
+	}
+}
+
+func TestSeedable(t *testing.T) {
+	one := serverless()
+	one.Shards = one.Shards[:1]
+	for _, m := range []s3export.Manifest{whole(), single(), one} {
+		if err := m.Seedable(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := serverless().Seedable(); !errors.Is(err, backup.ErrUnsupported) || backup.HintOf(err) == "" {
+		t.Error(err)
 	}
 }
 

@@ -3,15 +3,29 @@ package elasticacheexport
 import (
 	"context"
 
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
+
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/elasticache"
 	"github.com/snapwarden/snapwarden/internal/nested"
 )
 
 // backUp carries on the backup that an export of a group or a cluster begins with.
-func (s *Strategy) backUp(ctx context.Context, op backup.Operation, st state) (backup.Operation, error) {
+func (s *Strategy) backUp(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
 	if st.Inner == nil {
 		return op, failure(op, "backup", backup.ErrInvalid, "the operation's state was changed; start it again", "the backup is missing")
+	}
+	if st.Less && st.Inner.Phase == backup.PhasePending {
+		// Before a snapshot is made for nothing.
+		never, err := s.neverExported(ctx, c, op.Ref)
+		if err != nil {
+			return op, err
+		}
+		if never != nil {
+			op.Find(unexportable(op.Ref, &ectypes.Snapshot{}, never))
+			op.Fail(never)
+			return op, nil
+		}
 	}
 	st.Inner.Tags = op.Tags
 	if err := nested.Step(ctx, s.caches, &op, st.Inner); err != nil {
@@ -32,12 +46,16 @@ func (s *Strategy) backUp(ctx context.Context, op backup.Operation, st state) (b
 		return op, op.SetState(st)
 	}
 	for _, p := range st.Inner.Points {
-		if p.Type == elasticache.TypeSnapshot && st.Snapshot == "" {
+		if (p.Type == elasticache.TypeSnapshot || p.Type == elasticache.TypeServerlessSnapshot) && st.Snapshot == "" {
 			st.Snapshot = p.ID
 		}
 	}
 	if st.Snapshot == "" {
 		return op, failure(op, "backup", backup.ErrInvalid, "the operation's state was changed; start it again", "the backup names no snapshot")
+	}
+	if st.Less {
+		// The snapshot's name is made of the inner Operation's ID, and that of this one's.
+		st.Name, st.Own = st.Snapshot, true
 	}
 	st.Inner = nil
 	op.To(stageLook, "")
@@ -46,7 +64,7 @@ func (s *Strategy) backUp(ctx context.Context, op backup.Operation, st state) (b
 
 // Cancel stops a copy of an export as package objectcopy stops that of an object; the files that are there by then stay, and are listed in Made.
 // Of an export it has the coming Step end an Operation that has not asked AWS for it yet, in PhaseCanceled; a backup that it begins with is stopped as
-// package elasticache stops one. Once CopySnapshot was perhaps sent it is refused with ErrUnsupported: ElastiCache can not stop an export, and
+// package elasticache stops one. Once the call was perhaps sent it is refused with ErrUnsupported: ElastiCache can not stop an export, and
 // files that it will still write would be listed nowhere. Without a Store it was perhaps sent as soon as Operation.Next names it.
 func (s *Strategy) Cancel(ctx context.Context, op backup.Operation) (backup.Operation, error) {
 	if err := op.Check(Kind); err != nil {

@@ -29,8 +29,14 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 	found, missing := st.match(files)
 	if len(missing) > 0 || digest(found) != st.Seen {
 		op.Fail(failure(op, "verify", backup.ErrConflict, "find out who writes to the bucket, and export again with another token",
-			"the files that begin with %s- were changed while they were being checked", st.Name))
+			"the files that begin with %s were changed while they were being checked", st.Name))
 		return op, nil
+	}
+	if st.Less && len(st.unlisted(files)) > 0 {
+		// It was not all: the end was inferred, and wrongly.
+		st.Shards, st.At, st.Seen, st.reading = nil, 0, "", reading{}
+		op.To(stageWait, "")
+		return op, op.SetState(st)
 	}
 	m := st.manifest(op, found)
 	body, err := m.Encode()
@@ -62,8 +68,11 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 		return s.stop(op, err)
 	}
 	if !describes(got, m) {
-		op.Fail(failure(op, "PutObject", backup.ErrConflict, "choose another Spec.Name, or leave it empty", "the manifest %s was written by somebody else", key))
+		op.Fail(failure(op, "PutObject", backup.ErrConflict, st.another(), "the manifest %s was written by somebody else", key))
 		return op, nil
+	}
+	if st.Less {
+		s.counted(&op, st, m)
 	}
 	s.succeed(&op, st)
 	return op, nil
@@ -89,7 +98,7 @@ func describes(data []byte, m s3export.Manifest) bool {
 func (st state) manifest(op backup.Operation, found []file) s3export.Manifest {
 	m := s3export.Manifest{
 		Version: s3export.ManifestVersion, Operation: op.ID, Name: st.Name, Bucket: st.Bucket, Account: op.Ref.Account, Region: op.Ref.Region,
-		Source: st.point(op.Ref), Of: st.Source, Engine: st.Engine, EngineVersion: st.Version, ClusterMode: st.Cluster,
+		Source: st.point(op.Ref), Of: st.Source, Engine: st.Engine, EngineVersion: st.Version, ClusterMode: st.Cluster, Serverless: st.Less,
 		// The beginning of the stage, and not of the attempt: written again, the manifest is the same.
 		Taken: st.Taken, Exported: op.Since,
 	}

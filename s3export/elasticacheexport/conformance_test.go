@@ -20,6 +20,12 @@ import (
 func conformance(what backup.Ref, shards int, lag time.Duration) func(t testing.TB) *backuptest.Subject {
 	return func(t testing.TB) *backuptest.Subject {
 		b := newBed(t.(*testing.T))
+		// Of a serverless cache the files are called after the snapshot, and the snapshots are others.
+		serverless, snapshots, typ := what.Type == elasticache.TypeServerless, b.cache.Snapshots, elasticache.TypeSnapshot
+		if serverless {
+			b.web()
+			snapshots, typ = b.cache.ServerlessSnapshots, elasticache.TypeServerlessSnapshot
+		}
 		b.bucket(bucket, all...)
 		b.world.SetLag(lag)
 		b.world.SetPageLimit(2)
@@ -36,7 +42,7 @@ func conformance(what backup.Ref, shards int, lag time.Duration) func(t testing.
 		})
 		// fault hits the next call that changes something.
 		fault := func(kind awssim.FaultKind) {
-			for _, operation := range []string{"CreateSnapshot", "DeleteSnapshot", "CopySnapshot", "PutObject"} {
+			for _, operation := range []string{"CreateSnapshot", "DeleteSnapshot", "CopySnapshot", "CreateServerlessCacheSnapshot", exportServerless, "PutObject"} {
 				b.world.Inject(awssim.Fault{Operation: operation, Kind: kind, Do: b.world.Heal})
 			}
 		}
@@ -70,9 +76,12 @@ func conformance(what backup.Ref, shards int, lag time.Duration) func(t testing.
 				if live {
 					inner, err := backup.NewOperation(elasticache.Kind, backup.ActionBackup, what, backup.Spec{Token: id})
 					b.ok(err)
-					for _, x := range b.cache.Snapshots(b.world, account, region) {
+					for _, x := range snapshots(b.world, account, region) {
 						if x.Tags[backup.TagToken] == inner.ID && x.Status != "deleting" {
 							n++
+							if serverless {
+								n += len(objects(x.Name))
+							}
 						}
 					}
 				}
@@ -86,8 +95,8 @@ func conformance(what backup.Ref, shards int, lag time.Duration) func(t testing.
 					return err == nil && len(m.Shards) == shards && !slices.ContainsFunc(m.Shards, func(x s3export.Shard) bool {
 						return int64(len(b.store.Content(b.world, region, bucket, x.Key))) != x.Size
 					})
-				case elasticache.TypeSnapshot:
-					for _, x := range b.cache.Snapshots(b.world, account, region) {
+				case typ:
+					for _, x := range snapshots(b.world, account, region) {
 						if x.Name == r.ID {
 							return true
 						}
@@ -101,7 +110,7 @@ func conformance(what backup.Ref, shards int, lag time.Duration) func(t testing.
 			DieAfter:  func() { fault(awssim.FaultDieAfter) },
 			FailLater: func() { fault(awssim.FaultAsync) },
 			Vanish: func(made backup.Ref) {
-				if made.Type == elasticache.TypeSnapshot {
+				if made.Type == typ {
 					b.ok(b.cache.Vanish(b.world, account, region, made.ID))
 					return
 				}
@@ -137,4 +146,13 @@ func TestConformanceGroup(t *testing.T) {
 
 func TestConformanceGroupLag(t *testing.T) {
 	backuptest.TestStrategy(t, backuptest.Harness{New: conformance(elasticache.ReplicationGroup(account, region, "three"), 3, 2*time.Minute)})
+}
+
+// A serverless cache is exported as it is, and its files are counted.
+func TestConformanceServerless(t *testing.T) {
+	backuptest.TestStrategy(t, backuptest.Harness{New: conformance(web, 1, 0)})
+}
+
+func TestConformanceServerlessLag(t *testing.T) {
+	backuptest.TestStrategy(t, backuptest.Harness{New: conformance(web, 1, 2*time.Minute)})
 }

@@ -48,6 +48,8 @@ type copyState struct {
 	// Sum is the SHA-256 of the manifest, which must stay what it was; Files the number of files without it.
 	Sum   []byte `json:"s,omitempty"`
 	Files int    `json:"f,omitempty"`
+	// Less: the export is of a serverless cache.
+	Less bool `json:"sl,omitempty"`
 	// At is the file that is being copied, and Inner its copy, until it is there and is read back.
 	At    int               `json:"a,omitempty"`
 	Inner *backup.Operation `json:"in,omitempty"`
@@ -61,7 +63,7 @@ func (o CopyOptions) archived() bool {
 
 // files names the files of the copy.
 func (st copyState) files(name string) backup.Ref {
-	return backup.Ref{Type: TypeFiles, Account: st.To.Account, Region: st.To.Region, ID: st.Opt.Bucket + "/" + name + "-"}
+	return filesRef(st.To.Account, st.To.Region, st.Opt.Bucket, name, st.Less)
 }
 
 // dest is the copy's point.
@@ -152,7 +154,7 @@ func (s *Strategy) readSource(ctx context.Context, op backup.Operation, st copyS
 	if err != nil {
 		return s.stop(op, err)
 	}
-	st.Sum, st.Files = src.sum, len(src.m.Shards)
+	st.Sum, st.Files, st.Less = src.sum, len(src.m.Shards), src.m.Serverless
 	return s.nextFile(ctx, op, st, src)
 }
 

@@ -12,12 +12,14 @@ import (
 	"github.com/snapwarden/snapwarden/policy"
 )
 
-// message is one row of what CopySnapshot says where an export is refused. AWS tells these apart by words only, and documents no code.
+// message is one row of what CopySnapshot says where an export is refused. AWS tells these apart by words only, and documents no code. For
+// ExportServerlessCacheSnapshot the API lists no words, and the User Guide gives some of them for both.
 // Source: ElastiCache API, CopySnapshot; ElastiCache User Guide, "Exporting a backup", its list of errors.
 type message struct {
 	part string
 	id   string
 	code backup.Code
+	// hint has {service} where the service principal stands, and {call} where the action that asks for the export does.
 	hint string
 	// grant is the other way to mend it, where the bucket's ACL has an effect.
 	grant string
@@ -55,7 +57,7 @@ var messages = [...]message{
 	{"unable to validate the authenticated user", "elasticacheexport.caller-list-all", backup.ErrDenied,
 		"the caller's own policy must allow s3:ListAllMyBuckets on arn:aws:s3:::* ; limiting it to one bucket is what causes this", ""},
 	{"does not have sufficient permissions", "elasticacheexport.caller-rights", backup.ErrDenied,
-		"the caller's own policy must allow elasticache:CopySnapshot, s3:GetBucketLocation and s3:ListBucket on the bucket, s3:PutObject, s3:GetObject and s3:DeleteObject on its objects, and s3:ListAllMyBuckets on arn:aws:s3:::*", ""},
+		"the caller's own policy must allow {call}, s3:GetBucketLocation and s3:ListBucket on the bucket, s3:PutObject, s3:GetObject and s3:DeleteObject on its objects, and s3:ListAllMyBuckets on arn:aws:s3:::*", ""},
 	{"outside of the region", "elasticacheexport.bucket-region", backup.ErrInvalid,
 		"export to a bucket in the snapshot's own Region, and copy the files from there", ""},
 	{"is not owned by", "elasticacheexport.bucket-owner", backup.ErrDenied,
@@ -88,15 +90,19 @@ func rule(code backup.Code, class awscall.Class, hint string) []awscall.Rule {
 
 // cacheTable classifies the ElastiCache codes of the calls in use. Source: the SDK's elasticache/deserializers.go.
 var cacheTable = awscall.Table{
-	"APICallRateForCustomerExceeded": rule(backup.ErrThrottled, awscall.NotApplied, "too many calls; it is tried again later"),
-	"SnapshotNotFoundFault":          rule(backup.ErrNotFound, awscall.Permanent, "check the snapshot's name, the account and the Region"),
-	"CacheClusterNotFound":           rule(backup.ErrNotFound, awscall.Permanent, "check the snapshot's name, the account and the Region"),
-	"InvalidSnapshotState":           rule(backup.ErrUnavailable, awscall.NotYet, "the snapshot is being made, copied or restored; it is tried again"),
-	"SnapshotAlreadyExistsFault":     rule(backup.ErrConflict, awscall.Permanent, "the name is taken: choose another Spec.Name, or leave it empty"),
-	"SnapshotQuotaExceededFault":     rule(backup.ErrQuota, awscall.Permanent, "the quota of manual snapshots is full; whether an export counts is not documented"),
-	"TagQuotaPerResourceExceeded":    rule(backup.ErrInvalid, awscall.Permanent, "too many tags"),
-	"InvalidParameterValue":          rule(backup.ErrInvalid, awscall.Permanent, "the message names the parameter"),
-	"InvalidParameterCombination":    rule(backup.ErrInvalid, awscall.Permanent, "the message names the parameters; data tiering and customer managed keys can not be exported"),
+	"APICallRateForCustomerExceeded":           rule(backup.ErrThrottled, awscall.NotApplied, "too many calls; it is tried again later"),
+	"SnapshotNotFoundFault":                    rule(backup.ErrNotFound, awscall.Permanent, "check the snapshot's name, the account and the Region"),
+	"CacheClusterNotFound":                     rule(backup.ErrNotFound, awscall.Permanent, "check the snapshot's name, the account and the Region"),
+	"InvalidSnapshotState":                     rule(backup.ErrUnavailable, awscall.NotYet, "the snapshot is being made, copied or restored; it is tried again"),
+	"ServerlessCacheSnapshotNotFoundFault":     rule(backup.ErrNotFound, awscall.Permanent, "check the snapshot's name, the account and the Region"),
+	"ServerlessCacheNotFoundFault":             rule(backup.ErrNotFound, awscall.Permanent, "check the snapshot's name, the account and the Region"),
+	"InvalidServerlessCacheSnapshotStateFault": rule(backup.ErrUnavailable, awscall.NotYet, "the serverless snapshot is being made, copied, exported or restored; it is tried again"),
+	"ServiceLinkedRoleNotFoundFault":           rule(backup.ErrDenied, awscall.Permanent, "the role AWSServiceRoleForElastiCache is missing: allow iam:CreateServiceLinkedRole, or create it"),
+	"SnapshotAlreadyExistsFault":               rule(backup.ErrConflict, awscall.Permanent, "the name is taken: choose another Spec.Name, or leave it empty"),
+	"SnapshotQuotaExceededFault":               rule(backup.ErrQuota, awscall.Permanent, "the quota of manual snapshots is full; whether an export counts is not documented"),
+	"TagQuotaPerResourceExceeded":              rule(backup.ErrInvalid, awscall.Permanent, "too many tags"),
+	"InvalidParameterValue":                    rule(backup.ErrInvalid, awscall.Permanent, "the message names the parameter"),
+	"InvalidParameterCombination":              rule(backup.ErrInvalid, awscall.Permanent, "the message names the parameters; data tiering and customer managed keys can not be exported"),
 }
 
 // s3Table classifies the S3 codes of the calls in use. Source: S3 API, "Error responses"; the SDK's s3/types/errors.go.

@@ -27,36 +27,26 @@ type file struct {
 // maxPages is how many pages of a list are read for the files of one export, which has half a page of them at most.
 const maxPages = 50
 
-// list gives the objects whose keys are those of this export's files, the manifest among them, in the order of their keys. S3 answers with what is
-// true at that moment. Source: S3 User Guide, "Amazon S3 data consistency model".
+// numbered asks for the keys of a name that go on with a hyphen and a digit.
 //
 // Others may have any number of keys that begin with the same name and a hyphen. What follows the hyphen of a file is a digit, and S3 gives keys
 // in the order of their bytes, so that the list can begin behind "/", which is the sign before 0, and end at ":", the one after 9. Source: S3
 // API, ListObjectsV2.
-func (s *Strategy) list(ctx context.Context, c Clients, r backup.Ref, st state) ([]file, error) {
-	var files []file
-	one := func(o s3types.Object) file {
-		return file{aws.ToString(o.Key), tag(o.ETag), aws.ToInt64(o.Size), aws.ToTime(o.LastModified)}
-	}
+func (st state) numbered() *awss3.ListObjectsV2Input {
 	prefix := st.Name + "-"
-	pages := awss3.NewListObjectsV2Paginator(c.S3, &awss3.ListObjectsV2Input{Bucket: &st.Bucket, Prefix: &prefix, StartAfter: aws.String(prefix + "/~"), ExpectedBucketOwner: &r.Account})
-	for n, over := 0, false; pages.HasMorePages() && !over; n++ {
-		if n == maxPages {
-			return nil, failure(backup.Operation{Ref: r}, "ListObjectsV2", backup.ErrConflict, "choose another Spec.Name, or leave it empty",
-				"the bucket %s has more objects that begin with %s and a digit than any export makes", st.Bucket, prefix)
-		}
-		p, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, s3Table.Wrap(Kind, "ListObjectsV2", r, err)
-		}
-		for _, o := range p.Contents {
-			if over = aws.ToString(o.Key) >= prefix+":"; over {
-				break
-			}
-			if st.named(aws.ToString(o.Key)) {
-				files = append(files, one(o))
-			}
-		}
+	return &awss3.ListObjectsV2Input{Prefix: &prefix, StartAfter: aws.String(prefix + "/~")}
+}
+
+// list gives the objects whose keys are those of this export's files, the manifest among them, in the order of their keys. S3 answers with what is
+// true at that moment. Source: S3 User Guide, "Amazon S3 data consistency model".
+func (s *Strategy) list(ctx context.Context, c Clients, r backup.Ref, st state) (files []file, err error) {
+	if st.Less {
+		files, err = s.listServerless(ctx, c, r, st)
+	} else {
+		files, err = s.listed(ctx, c, r, st, st.numbered(), st.Name+"-:")
+	}
+	if err != nil {
+		return nil, err
 	}
 	// Of the keys that begin as the manifest's does, its own is the first.
 	manifest := s3export.ManifestKey(st.Name)
@@ -66,7 +56,36 @@ func (s *Strategy) list(ctx context.Context, c Clients, r backup.Ref, st state) 
 	}
 	for _, o := range p.Contents {
 		if aws.ToString(o.Key) == manifest {
-			files = append(files, one(o))
+			files = append(files, fileOf(o))
+		}
+	}
+	return files, nil
+}
+
+func fileOf(o s3types.Object) file {
+	return file{aws.ToString(o.Key), tag(o.ETag), aws.ToInt64(o.Size), aws.ToTime(o.LastModified)}
+}
+
+// listed gives the objects of a list that are named as this export's, until a key that is not before end; an empty end is none.
+func (s *Strategy) listed(ctx context.Context, c Clients, r backup.Ref, st state, in *awss3.ListObjectsV2Input, end string) (files []file, err error) {
+	in.Bucket, in.ExpectedBucketOwner = &st.Bucket, &r.Account
+	pages := awss3.NewListObjectsV2Paginator(c.S3, in)
+	for n, over := 0, false; pages.HasMorePages() && !over; n++ {
+		if n == maxPages {
+			return nil, failure(backup.Operation{Ref: r}, "ListObjectsV2", backup.ErrConflict, st.another(),
+				"the bucket %s has more objects that begin with %s and a digit than any export makes", st.Bucket, aws.ToString(in.Prefix))
+		}
+		p, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, s3Table.Wrap(Kind, "ListObjectsV2", r, err)
+		}
+		for _, o := range p.Contents {
+			if over = end != "" && aws.ToString(o.Key) >= end; over {
+				break
+			}
+			if st.named(aws.ToString(o.Key)) {
+				files = append(files, fileOf(o))
+			}
 		}
 	}
 	return files, nil
@@ -75,6 +94,9 @@ func (s *Strategy) list(ctx context.Context, c Clients, r backup.Ref, st state) 
 // named reports whether a key is one of those that an export of this name makes. One of a longer name is not: nightly-2-0001.rdb does not
 // belong to nightly.
 func (st state) named(key string) bool {
+	if st.Less {
+		return st.namedServerless(key)
+	}
 	n := len(st.Name) + 1
 	if len(key) <= n || !strings.EqualFold(key[:n], st.Name+"-") {
 		return false
@@ -101,6 +123,18 @@ func (st state) match(files []file) (found []file, missing []string) {
 		found = append(found, files[n])
 	}
 	return found, missing
+}
+
+// unlisted are the files of an export that its shards do not name, without the manifest.
+func (st state) unlisted(files []file) []file {
+	return slices.DeleteFunc(slices.Clone(files), func(f file) bool {
+		for i := range st.Shards {
+			if strings.EqualFold(f.key, st.key(i)) {
+				return true
+			}
+		}
+		return f.key == s3export.ManifestKey(st.Name)
+	})
 }
 
 // digest tells two listings of the same files apart.

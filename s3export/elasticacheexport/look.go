@@ -29,6 +29,9 @@ const (
 
 // snapshot gives the snapshot that is exported, or nil if it can not be seen.
 func (s *Strategy) snapshot(ctx context.Context, c Clients, r backup.Ref) (*ectypes.Snapshot, error) {
+	if serverless(r) {
+		return s.serverlessSnapshot(ctx, c, r)
+	}
 	out, err := c.ElastiCache.DescribeSnapshots(ctx, &awselasticache.DescribeSnapshotsInput{SnapshotName: &r.ID, ShowNodeGroupConfig: aws.Bool(true)})
 	if err != nil {
 		e := cacheTable.Wrap(Kind, "DescribeSnapshots", r, err)
@@ -105,21 +108,27 @@ func (s *Strategy) look(ctx context.Context, c Clients, op backup.Operation, st 
 		op.Fail(err)
 		return op, nil
 	}
+	if st.Less {
+		// Asked for now, because without the right to it nothing could tell the end later.
+		if _, err := s.unfinished(ctx, c, op, st); err != nil {
+			return s.stop(op, err)
+		}
+	}
 	switch {
 	case len(files) == 0:
-		op.To(stageExport, "CopySnapshot")
+		op.To(stageExport, st.call())
 		return op, op.SetState(st)
 	case (st.Own || st.Tried) && st.named(files[len(files)-1].key): // the last would be the manifest, which is not ours
 		return s.adopt(op, st)
 	}
 	op.Find(st.taken(op.Ref, files))
-	op.Fail(failure(op, "export", backup.ErrConflict, hintTaken, "the bucket %s already has %d objects that begin with %s, the first is %s", st.Bucket, len(files), st.Name, files[0].key))
+	op.Fail(failure(op, "export", backup.ErrConflict, "an export never overwrites: "+st.another(), "the bucket %s already has %d objects that begin with %s, the first is %s", st.Bucket, len(files), st.Name, files[0].key))
 	return op, nil
 }
 
 // largest is the most that the Operation can grow to before its end.
 func (st state) largest(op backup.Operation) int {
-	st.Shards = slices.Clone(st.Shards)
+	st.Shards = st.foreseen()
 	for i := range st.Shards {
 		st.Shards[i].Size, st.Shards[i].SHA, st.Shards[i].Off = math.MaxInt64, make([]byte, sha256.Size), true
 	}
@@ -139,10 +148,18 @@ func (st state) largest(op backup.Operation) int {
 	return len(b) + 2*(600+len(op.Ref.ID)) + 1024
 }
 
+// foreseen are the shards as far as they are known: of a serverless cache, before its files were counted, one.
+func (st state) foreseen() []shard {
+	if st.Less && len(st.Shards) == 0 {
+		return []shard{{ID: "0001"}}
+	}
+	return slices.Clone(st.Shards)
+}
+
 // foresee refuses, before anything is sent, an export that no manifest can describe at its end: shards whose slots have gaps, for example.
 func (st state) foresee(op backup.Operation) error {
 	var found []file
-	st.Shards = slices.Clone(st.Shards)
+	st.Shards = st.foreseen()
 	for i := range st.Shards {
 		// What only the files can tell stands at its longest.
 		st.Shards[i].Size, st.Shards[i].SHA, st.Shards[i].Off = math.MaxInt64, make([]byte, sha256.Size), true

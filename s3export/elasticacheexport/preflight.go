@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/policy"
@@ -54,6 +55,15 @@ func (s *Strategy) preflight(ctx context.Context, op backup.Operation) ([]backup
 		if found, err = s.caches.Preflight(ctx, *st.Inner); err != nil {
 			return nil, err
 		}
+		if st.Less {
+			never, err := s.neverExported(ctx, c, op.Ref)
+			if err != nil {
+				return nil, err
+			}
+			if never != nil {
+				found = append(found, unexportable(op.Ref, &ectypes.Snapshot{}, never))
+			}
+		}
 	} else if found, err = s.preflightPoint(ctx, c, st.point(op.Ref)); err != nil {
 		return nil, err
 	}
@@ -62,7 +72,7 @@ func (s *Strategy) preflight(ctx context.Context, op backup.Operation) ([]backup
 		return nil, err
 	}
 	found = append(found, b.findings(op.Ref, st.Bucket)...)
-	if b.wrong == nil {
+	if b.wrong == nil && st.Name != "" {
 		f, err := s.preflightFiles(ctx, c, op, st)
 		if err != nil {
 			return nil, err
@@ -77,7 +87,7 @@ func (s *Strategy) preflightFiles(ctx context.Context, c Clients, op backup.Oper
 	files, err := s.list(ctx, c, op.Ref, st)
 	switch {
 	case errors.Is(err, backup.ErrConflict):
-		return []backup.Finding{{ID: idKeyTaken, Severity: backup.SeverityError, Ref: bucketRef(op.Ref, st.Bucket), Message: cause(err).Error(), Remedy: hintTaken}}, nil
+		return []backup.Finding{{ID: idKeyTaken, Severity: backup.SeverityError, Ref: bucketRef(op.Ref, st.Bucket), Message: cause(err).Error(), Remedy: "an export never overwrites: " + st.another()}}, nil
 	case err != nil || len(files) == 0:
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package elasticacheexport
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 
@@ -14,7 +15,10 @@ import (
 // that was given is "not granted" where a Deny takes it away), so the bucket is looked at: what is wrong with it is found beside that.
 func (s *Strategy) refused(ctx context.Context, c Clients, op backup.Operation, st state, v awscall.Verdict, m message, err error) (backup.Operation, error) {
 	if m.id != "" {
-		v.Code, v.Hint = m.code, m.remedy(op.Ref.Region, true)
+		v.Code, v.Hint = m.code, strings.ReplaceAll(m.remedy(op.Ref.Region, true), "{call}", "elasticache:"+st.call())
+		if m.id == idKeyTaken {
+			v.Hint = "an export never overwrites: " + st.another()
+		}
 	}
 	var beside []backup.Finding
 	if m.ofGrant() {
@@ -34,14 +38,14 @@ func (s *Strategy) refused(ctx context.Context, c Clients, op backup.Operation, 
 	}
 	switch {
 	case m.id != "":
-		op.Find(backup.Finding{ID: m.id, Severity: backup.SeverityError, Ref: op.Ref, Message: "CopySnapshot: " + m.part, Remedy: v.Hint})
+		op.Find(backup.Finding{ID: m.id, Severity: backup.SeverityError, Ref: op.Ref, Message: st.call() + ": " + m.part, Remedy: v.Hint})
 	case v.Code == backup.ErrDenied:
-		op.Find(backup.Finding{ID: of("caller-rights"), Severity: backup.SeverityError, Ref: op.Ref, Message: "CopySnapshot: " + v.AWSCode, Remedy: v.Hint})
+		op.Find(backup.Finding{ID: of("caller-rights"), Severity: backup.SeverityError, Ref: op.Ref, Message: st.call() + ": " + v.AWSCode, Remedy: v.Hint})
 	}
 	for _, f := range beside {
 		op.Find(f)
 	}
-	op.Fail(v.Error(Kind, "CopySnapshot", op.Ref, err))
+	op.Fail(v.Error(Kind, st.call(), op.Ref, err))
 	return op, nil
 }
 
@@ -72,10 +76,8 @@ func cause(err error) error {
 // taken is the finding that keys of the export are there.
 func (st state) taken(r backup.Ref, files []file) backup.Finding {
 	return backup.Finding{ID: idKeyTaken, Severity: backup.SeverityError, Ref: bucketRef(r, st.Bucket),
-		Message: fmt.Sprintf("%d objects are there that begin with %s, the first is %s", len(files), st.Name, files[0].key), Remedy: hintTaken}
+		Message: fmt.Sprintf("%d objects are there that begin with %s, the first is %s", len(files), st.Name, files[0].key), Remedy: "an export never overwrites: " + st.another()}
 }
-
-const hintTaken = "an export never overwrites: choose another Spec.Name, or leave it empty"
 
 // unexportable is the finding of a snapshot that AWS never exports, for the error that says so.
 func unexportable(r backup.Ref, x *ectypes.Snapshot, err error) backup.Finding {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,7 +158,13 @@ func TestStartSeedRefuses(t *testing.T) {
 			"mode off":         {point, nil, with(func(o *elasticache.RestoreOptions) { o.ClusterMode = &no }), backup.ErrUnsupported},
 			"another engine":   {point, nil, with(func(o *elasticache.RestoreOptions) { o.Engine = "valkey" }), backup.ErrUnsupported},
 			"an older one":     {point, nil, with(func(o *elasticache.RestoreOptions) { o.EngineVersion = "6.2" }), backup.ErrUnsupported},
-			"too many nodes":   {point, nil, with(func(o *elasticache.RestoreOptions) { o.NodeGroups = 80 }), backup.ErrUnsupported},
+			"serverless, several files": {point, func(m *s3export.Manifest) {
+				m.Serverless, m.ClusterMode, m.Shards = true, false, slices.Clone(m.Shards)
+				for i := range m.Shards {
+					m.Shards[i].Slots = ""
+				}
+			}, options, backup.ErrUnsupported},
+			"too many nodes": {point, nil, with(func(o *elasticache.RestoreOptions) { o.NodeGroups = 300 }), backup.ErrUnsupported},
 		} {
 			m := good
 			if c.edit != nil {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
 	"github.com/aws/smithy-go"
 
@@ -56,9 +55,7 @@ func (s *Strategy) send(ctx context.Context, c Clients, op backup.Operation, st 
 		op.Fail(err)
 		return op, nil
 	}
-	_, err = c.ElastiCache.CopySnapshot(ctx, &awselasticache.CopySnapshotInput{
-		SourceSnapshotName: aws.String(st.point(op.Ref).ID), TargetSnapshotName: &st.Name, TargetBucket: &st.Bucket,
-	}, s.sending)
+	err = s.ask(ctx, c, op.Ref, st)
 	if err == nil {
 		return s.exporting(op, st)
 	}
@@ -71,7 +68,7 @@ func (s *Strategy) send(ctx context.Context, c Clients, op backup.Operation, st 
 		}
 		return s.refused(ctx, c, op, st, v, m, err)
 	}
-	e := v.Error(Kind, "CopySnapshot", op.Ref, err)
+	e := v.Error(Kind, st.call(), op.Ref, err)
 	switch v.Class {
 	case awscall.NotYet:
 		// The snapshot is busy again.
@@ -88,7 +85,11 @@ func (s *Strategy) send(ctx context.Context, c Clients, op backup.Operation, st 
 // mentioned reports whether a message of AWS names a key that begins as those of this export do.
 func (st state) mentioned(err error) bool {
 	var api smithy.APIError
-	return errors.As(err, &api) && strings.Contains(strings.ToLower(api.ErrorMessage()), " "+strings.ToLower(st.Name)+"-")
+	begins := " " + strings.ToLower(st.Name)
+	if !st.Less {
+		begins += "-"
+	}
+	return errors.As(err, &api) && strings.Contains(strings.ToLower(api.ErrorMessage()), begins)
 }
 
 // exporting notes that the export was asked for.
@@ -100,15 +101,20 @@ func (s *Strategy) exporting(op backup.Operation, st state) (backup.Operation, e
 	return op, op.SetState(st)
 }
 
-// adopt takes files that are there, or being written, for those of an earlier call of this Operation, if their name proves that. What is in an
+// adopt takes files that are there, or being written, for those of an earlier call of this Operation, if their name proves that, or, of a serverless
+// cache, that they are of the very snapshot: then it does not matter who asked. What is in an
 // .rdb file does not say of which snapshot it is. Files of an export that broke off are waited for until the deadline.
 func (s *Strategy) adopt(op backup.Operation, st state) (backup.Operation, error) {
-	if st.Own {
+	if st.known() {
 		return s.exporting(op, st)
 	}
 	op.AddMade(st.files(op.Ref))
-	op.Fail(failure(op, "CopySnapshot", backup.ErrConflict, "look at the files that are listed in Made; leave Spec.Name empty, and the name itself will tell",
-		"the answer to the call was lost, and the files that begin with %s- may be of this export or of another that chose the same name", st.Name))
+	hint := "look at the files that are listed in Made; leave Spec.Name empty, and the name itself will tell"
+	if st.Less {
+		hint = "look at the files that are listed in Made; export the cache itself or a snapshot that the library named, and the name will tell"
+	}
+	op.Fail(failure(op, st.call(), backup.ErrConflict, hint,
+		"the answer to the call was lost, and the files that begin with %s may be of this export or of another of the same name", st.Name))
 	return op, nil
 }
 

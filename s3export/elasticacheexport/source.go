@@ -20,13 +20,14 @@ func exportable(r backup.Ref, x *ectypes.Snapshot) error {
 	case x.DataTiering == ectypes.DataTieringStatusEnabled:
 		return refuse("only a restore to r6gd nodes can use it", "the snapshot %s uses data tiering, which ElastiCache does not export", r.ID)
 	case word(x.Engine) == "memcached":
+		// AWS's User Guide calls one of a serverless cache exportable and its API does not. What would be written is no .rdb file.
 		return refuse("export a snapshot of Redis or Valkey", "Memcached has no .rdb files")
 	}
 	return nil
 }
 
 // pinned reports whether it was noted what must be exported.
-func (st state) pinned() bool { return len(st.Shards) > 0 }
+func (st state) pinned() bool { return len(st.Shards) > 0 || st.Less && st.Engine != "" }
 
 // differs refuses a snapshot that is not the one that was noted: somebody deleted that and made another of its name. A name says nothing of
 // what is in a snapshot, and neither do the files that are exported of it.
@@ -35,7 +36,7 @@ func (st state) differs(r backup.Ref, x *ectypes.Snapshot) error {
 		return failure(backup.Operation{Ref: r}, "export", backup.ErrConflict, "find out who made another snapshot of the same name, and export again with another token",
 			"the snapshot "+r.ID+" is not the one that was to be exported: "+format, args...)
 	}
-	var now state
+	now := state{Less: st.Less}
 	if err := now.describe(r, x); err != nil {
 		return changed("%w", err)
 	}
@@ -65,6 +66,9 @@ func (st *state) describe(r backup.Ref, x *ectypes.Snapshot) error {
 		if t := aws.ToTime(n.SnapshotCreateTime); t.After(st.Taken) {
 			st.Taken = t.UTC()
 		}
+		if st.Less {
+			st.Bytes = aws.ToString(n.CacheSize)
+		}
 		if !st.Cluster {
 			continue
 		}
@@ -76,6 +80,9 @@ func (st *state) describe(r backup.Ref, x *ectypes.Snapshot) error {
 			return failure(backup.Operation{Ref: r}, "export", backup.ErrUnsupported, "export another recovery point", "the snapshot %s has a node group with the id %q, whose file can not be known", r.ID, one.ID)
 		}
 		st.Shards = append(st.Shards, one)
+	}
+	if st.Less {
+		return nil // its files are counted
 	}
 	if !st.Cluster {
 		st.Shards = []shard{{ID: "0001"}}

@@ -18,10 +18,20 @@
 // Redis and Valkey write, and a SHA-256 that goes into the manifest. A read that ends in an error proves nothing and is taken again, and a file is
 // called damaged only if two whole reads find the same.
 //
+// A snapshot of a serverless cache is exported too, and so is the cache as it is. Of that AWS documents less: it takes no name for the files, and
+// tells neither how they are called nor how many there are (UNVERIFIED). They are taken to begin with the snapshot's name. Where the library made
+// that name up, which it does for a cache that is exported as it is, it proves whose they are, whatever follows. Otherwise only name-0001.rdb
+// and name.rdb are taken, which no snapshot of a longer name can have, and none may be there before. The export is taken as ended
+// when for Settings.Settle, or three times as long where the snapshot's status never showed the export, the files were the same, and no upload of one
+// is under way at the end of that. Numbers with a gap are refused with ErrPartial. That a last file is missing can not be seen:
+// the finding elasticacheexport.counted tells how many files were found, their size, and what AWS says of the snapshot's, and
+// the manifest says that they were counted. Memcached, of which AWS says both that it can be exported and that it can not, has no .rdb files and is
+// refused with ErrUnsupported.
+//
 // AWS is told the name of the snapshot and nothing else. So what the snapshot is, its time, engine, shards and slots, is noted at the first look,
 // and looked at again just before the call and until the files are there: another snapshot of the same name ends the work in ErrConflict.
 //
-// Source: ElastiCache User Guide, "Exporting a backup"; ElastiCache API, CopySnapshot.
+// Source: ElastiCache User Guide, "Exporting a backup"; ElastiCache API, CopySnapshot and ExportServerlessCacheSnapshot.
 package elasticacheexport
 
 import (
@@ -49,7 +59,7 @@ const Kind = "elasticacheexport"
 const TypeExport = s3export.TypeElastiCache
 
 // TypeFiles is the type of the Ref of what an export, or the copy of one, has written so far. Its ID is the bucket, a slash, and what the keys begin
-// with. It is listed in Operation.Made from the moment at which files may appear, and of a copy from the one at which its first file is known to
+// with: the export's name and a hyphen, of a serverless cache the name alone. It is listed in Operation.Made from the moment at which files may appear, and of a copy from the one at which its first file is known to
 // be its own, so that the files of one that failed can be found. Look at them before deleting: others may have keys that begin alike.
 const TypeFiles = "s3/elasticache-export-files"
 
@@ -74,8 +84,8 @@ type Settings struct {
 	Account string
 	// PollMin and PollMax limit the time between two looks; 0 means 5 and 30 seconds. Within them it is a twentieth of the time waited.
 	PollMin, PollMax time.Duration
-	// Settle is how long a result is looked for before a call that was perhaps sent is sent again, and how long files may be missing after
-	// the export has ended; 0 means 6 minutes.
+	// Settle is how long a result is looked for before a call that was perhaps sent is sent again, how long files may be missing after
+	// the export has ended, and how long nothing may change before one of a serverless cache is taken as ended; 0 means 6 minutes.
 	Settle time.Duration
 	// Park is how long to wait while the snapshot is busy; 0 means a minute.
 	Park time.Duration
@@ -155,22 +165,26 @@ func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
 	})
 }
 
-// Start makes the Operation that exports: a snapshot (elasticache.Snapshot), or the data of a replication group or a single cluster as it is now
-// (elasticache.ReplicationGroup, elasticache.Cluster). Of these a snapshot is made first, as package elasticache does it; it stays, and is
+// Start makes the Operation that exports: a snapshot (elasticache.Snapshot, elasticache.ServerlessSnapshot), or the data of a replication group, a single
+// cluster or a serverless cache as it is now (elasticache.ReplicationGroup, elasticache.Cluster, elasticache.Serverless). Of these a snapshot is made first, as package elasticache does it; it stays, and is
 // listed in Points beside the export. Spec.Options must be Options with a bucket. Spec.Tags go to the snapshot that is made, and must be
 // empty where none is: ElastiCache writes the files and gives them none.
 //
 // The files are called Spec.Name, in lower case, or else policy.ElastiCacheExportPrefix and a hash of the Operation's ID, followed by a hyphen,
 // the shard and ".rdb". A name of the caller's own has a price: if the answer to the call is lost, nothing tells whether the files of that name are of this export or
 // of another that chose the name at the same time, and the work ends in ErrConflict.
+//
+// Of a serverless cache Spec.Name must be empty, because ElastiCache calls the files after the snapshot. The same price is paid for a snapshot
+// with a name of somebody's choice, and none for automatic ones, for those that the library named, and for the cache as it is. A second export of one
+// snapshot goes to another bucket.
 func (s *Strategy) Start(ctx context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := backup.NewOperation(Kind, backup.ActionExport, r, spec)
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	live := r.Type == elasticache.TypeReplicationGroup || r.Type == elasticache.TypeCluster
-	if r.Type != elasticache.TypeSnapshot && !live {
-		return backup.Operation{}, invalid(r, "use elasticache.Snapshot, elasticache.ReplicationGroup or elasticache.Cluster", "the type %q can not be exported", r.Type)
+	live := r.Type == elasticache.TypeReplicationGroup || r.Type == elasticache.TypeCluster || r.Type == elasticache.TypeServerless
+	if r.Type != elasticache.TypeSnapshot && r.Type != elasticache.TypeServerlessSnapshot && !live {
+		return backup.Operation{}, invalid(r, "use elasticache.Snapshot, ReplicationGroup, Cluster, ServerlessSnapshot or Serverless", "the type %q can not be exported", r.Type)
 	}
 	if err := policy.ValidateRegion(r.Region); err != nil {
 		return backup.Operation{}, invalid(r, "name the Region as AWS does, such as eu-west-1", "%w", err)
@@ -188,20 +202,15 @@ func (s *Strategy) Start(ctx context.Context, r backup.Ref, spec backup.Spec) (b
 	if err := policy.ValidateBucketName(o.Bucket); err != nil {
 		return backup.Operation{}, invalid(r, "name a bucket that S3 and ElastiCache both accept", "%w", err)
 	}
-	name := policy.CanonicalName(spec.Name)
-	own := name == ""
-	if own {
-		name = policy.ElastiCacheExportPrefix + strings.TrimPrefix(op.ID, "op-")
-	}
-	if err := policy.ValidateExportName(name); err != nil {
-		return backup.Operation{}, invalid(r, "choose a shorter or plainer Spec.Name, or leave it empty", "%w", err)
+	st, err := naming(op, spec, o)
+	if err != nil {
+		return backup.Operation{}, err
 	}
 	if s.own != nil {
 		if err := s.own.Known(r); err != nil {
 			return backup.Operation{}, err
 		}
 	}
-	st := state{Bucket: o.Bucket, Name: name, Own: own}
 	op.Stage = stageLook
 	if live {
 		// The token is this Operation's ID, so that no other backup of the same resource shares its snapshot.
@@ -248,7 +257,7 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 	var next backup.Operation
 	switch op.Stage {
 	case stageBackup:
-		return s.backUp(ctx, op, st)
+		return s.backUp(ctx, c, op, st)
 	case stageLook:
 		next, err = s.look(ctx, c, op, st)
 	case stageExport:
@@ -297,6 +306,9 @@ type state struct {
 	Snapshot string            `json:"sn,omitempty"`
 	// Own: the name is made of the Operation's ID, so that nobody else's export has it.
 	Own bool `json:"w,omitempty"`
+	// Less: it is of a serverless cache. Bytes is what AWS says of the size of its snapshot.
+	Less  bool   `json:"sl,omitempty"`
+	Bytes string `json:"by,omitempty"`
 
 	// What the snapshot was when it was looked at.
 	Engine  string    `json:"e,omitempty"`
@@ -313,7 +325,7 @@ type state struct {
 	Tried bool `json:"tr,omitempty"`
 	// Copying: the snapshot was seen being copied after the export had been asked for.
 	Copying bool `json:"c,omitempty"`
-	// Lost is since when the snapshot, or some file, has not been seen.
+	// Lost is since when the snapshot, or some file, has not been seen; of a serverless cache, since when nothing has changed.
 	Lost time.Time `json:"l,omitzero"`
 	// Seen is a digest of the files at the last look.
 	Seen string `json:"se,omitempty"`
@@ -327,8 +339,10 @@ type state struct {
 type shard struct {
 	ID    string `json:"i"`
 	Slots string `json:"s,omitempty"`
-	Size  int64  `json:"z,omitempty"`
-	SHA   []byte `json:"h,omitempty"`
+	// Rest is what follows the name in the key, where that is not a hyphen, the ID and ".rdb".
+	Rest string `json:"k,omitempty"`
+	Size int64  `json:"z,omitempty"`
+	SHA  []byte `json:"h,omitempty"`
 	// Off tells that the file carries no checksum. The CRC-64 itself is not kept, because the SHA-256 covers it.
 	Off bool `json:"x,omitempty"`
 }
@@ -338,12 +352,8 @@ func (st state) point(r backup.Ref) backup.Ref {
 	if st.Snapshot == "" {
 		return r
 	}
+	if st.Less {
+		return elasticache.ServerlessSnapshot(r.Account, r.Region, st.Snapshot)
+	}
 	return elasticache.Snapshot(r.Account, r.Region, st.Snapshot)
-}
-
-func (st state) key(i int) string { return policy.ExportKey(st.Name, st.Shards[i].ID) }
-
-// files names what the export writes.
-func (st state) files(r backup.Ref) backup.Ref {
-	return backup.Ref{Type: TypeFiles, Account: r.Account, Region: r.Region, ID: st.Bucket + "/" + st.Name + "-"}
 }

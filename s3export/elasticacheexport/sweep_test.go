@@ -58,6 +58,11 @@ func newStrategy(cfg aws.Config) backup.Strategy { return elasticacheexport.NewF
 func exportFlow(name string, r backup.Ref, shards int) sweep.Workflow {
 	return sweep.Workflow{Name: name, Setup: func(t testing.TB, _ context.Context) sweep.Subject {
 		b := newBed(t.(*testing.T))
+		snapshots, point := b.snapshots, elasticache.Snapshot
+		if r.Type == elasticache.TypeServerless || r.Type == elasticache.TypeServerlessSnapshot {
+			b.web()
+			snapshots, point = b.serverlessSnapshots, elasticache.ServerlessSnapshot
+		}
 		b.bucket(bucket, all...)
 		// what there is of the export that the Operation began
 		state := func() (files, manifests []string) {
@@ -85,9 +90,9 @@ func exportFlow(name string, r backup.Ref, shards int) sweep.Workflow {
 			},
 			Quiet: func(op backup.Operation) (bad []string) {
 				files, manifests := state()
-				if made := b.snapshots(); len(made) > 1 {
+				if made := snapshots(); len(made) > 1 {
 					bad = append(bad, fmt.Sprintf("I1: %d snapshots were made: %v", len(made), made))
-				} else if len(made) == 1 && !slices.Contains(op.Points, elasticache.Snapshot(account, region, made[0])) {
+				} else if len(made) == 1 && !slices.Contains(op.Points, point(account, region, made[0])) {
 					bad = append(bad, "I17: the snapshot "+made[0]+" is listed nowhere")
 				}
 				if len(files) > shards || len(manifests) > 1 {
@@ -200,6 +205,8 @@ func TestSweepSingles(t *testing.T) {
 	for _, w := range []sweep.Workflow{
 		exportFlow("export-cluster", elasticache.Snapshot(account, region, "plain"), 1),
 		exportFlow("export-group", elasticache.Snapshot(account, region, "sharded"), 3),
+		exportFlow("export-serverless", night, 1),
+		exportFlow("export-serverless-live", web, 1),
 		exportFlow("export-live", elasticache.ReplicationGroup(account, region, "three"), 3),
 		prepareFlow(),
 		copyFlow(objects),

@@ -21,8 +21,8 @@ func TestTablesAreComplete(t *testing.T) {
 		table           awscall.Table
 		operations      []string
 	}{
-		{"elasticache", "awsAwsquery_deserializeOpError", cacheTable, []string{"CopySnapshot", "DescribeSnapshots"}},
-		{"s3", "awsRestxml_deserializeOpError", s3Table, []string{"ListObjectsV2", "GetObject", "PutObject"}},
+		{"elasticache", "awsAwsquery_deserializeOpError", cacheTable, []string{"CopySnapshot", "DescribeSnapshots", "ExportServerlessCacheSnapshot", "DescribeServerlessCacheSnapshots", "DescribeServerlessCaches"}},
+		{"s3", "awsRestxml_deserializeOpError", s3Table, []string{"ListObjectsV2", "ListMultipartUploads", "GetObject", "PutObject"}},
 	} {
 		out, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2/service/"+c.service).Output()
 		if err != nil {

@@ -35,6 +35,17 @@ func (s *Strategy) survey(ctx context.Context, c Clients, op backup.Operation, s
 			return op, nil, nil
 		}
 	}
+	late := slices.IndexFunc(files, func(f file) bool {
+		return f.key != s3export.ManifestKey(st.Name) && !slices.ContainsFunc(m.Shards, func(x s3export.Shard) bool { return x.Key == f.key })
+	})
+	if st.Less && late >= 0 {
+		op.Fail(failure(op, "export", backup.ErrConflict, "do not restore by the manifest before it is clear what the file is; export again with another token, to another bucket",
+			"the manifest of this export is there, and so is the file %s, which it does not list", files[late].key))
+		return op, nil, nil
+	}
+	if st.Less {
+		s.counted(&op, st, m)
+	}
 	s.succeed(&op, st)
 	return op, nil, nil
 }
@@ -71,6 +82,9 @@ func (s *Strategy) succeed(op *backup.Operation, st state) {
 
 // wait looks until the export has ended: the snapshot is not being copied, and all files are there and were the same at the look before.
 func (s *Strategy) wait(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
+	if st.Less {
+		return s.waitServerless(ctx, c, op, st)
+	}
 	x, err := s.snapshot(ctx, c, st.point(op.Ref))
 	if err != nil {
 		return op, err

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 	"github.com/snapwarden/snapwarden/backup/awssim"
 )
 
@@ -123,6 +124,29 @@ func (s *ElastiCache) Expose(w *awssim.World, account, region, id string, securi
 			return
 		}
 		c.doors = append(c.doors, d)
+	})
+	return err
+}
+
+// FailLogs has AWS find out that it can not deliver a log (slow-log or engine-log) of a replication group or single cluster, as where the
+// destination is missing: it stays available and tells why. An empty why has it deliver the log again.
+func (s *ElastiCache) FailLogs(w *awssim.World, account, region, id, log, why string) (err error) {
+	w.Do(account, region, func(r *awssim.Request) {
+		var c *config
+		if g, ok := s.at(r).groups.live(id, r.Now); ok {
+			c = &g.config
+		} else if x, ok := s.at(r).clusters.live(id, r.Now); ok {
+			c = &x.config
+		} else {
+			err = fmt.Errorf("elasticachesim: no cluster or replication group %q", id)
+			return
+		}
+		if c.undelivered = maps.Clone(c.undelivered); c.undelivered == nil {
+			c.undelivered = map[ectypes.LogType]string{}
+		}
+		if c.undelivered[ectypes.LogType(log)] = why; why == "" {
+			delete(c.undelivered, ectypes.LogType(log))
+		}
 	})
 	return err
 }

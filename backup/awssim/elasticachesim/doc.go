@@ -87,8 +87,10 @@
 //     snapshot is taken of the primary, and the deletion follows it. Source: API, DeleteReplicationGroup.
 //   - AuthToken needs encryption in transit, 16 to 128 letters, digits and characters of !&#$^<>-, and no user groups; a user group, of which
 //     there may be one, needs encryption in transit. Any user group is taken for existing. Source: API, CreateReplicationGroup; the codes are
-//     UNVERIFIED. Windows have an hour at least. Each log is delivered once. A snapshot keeps none of these.
-//   - 300 nodes in a Region and 90 in a group. Source: User Guide, Quotas.
+//     UNVERIFIED. Windows have an hour at least. Each log is delivered once, and FailLogs
+//     is one that can not be. A snapshot keeps none of these.
+//   - 300 nodes in a Region and 90 in a group, then NodeQuotaForCustomerExceeded and NodeQuotaForClusterExceeded; AWS raises the second to 500 at
+//     most. Source: User Guide, Quotas, and Working with shards. SetNodeQuota and SetGroupQuota are a quota that was raised, or one that is full.
 //
 // Serverless caches
 //   - They and their snapshots have names, operations and ARNs (serverlesscache, serverlesscachesnapshot) of their own. A cache's status is told
@@ -99,6 +101,14 @@
 //     InvalidServerlessCacheSnapshotStateFault; an automatic one can be copied and not deleted (code UNVERIFIED).
 //   - A snapshot is restored by its ARN, to the same engine and no earlier version. Anything else that AWS may take there is not simulated. Source:
 //     API, CreateServerlessCache. A snapshot that is not there or not available is refused with InvalidParameterValue (UNVERIFIED).
+//   - ModifyServerlessCache changes how automatic snapshots are made, and nothing else here: one setting a call, another being refused with
+//     InvalidParameterCombination, "Serverless Cache modifications only support modifying one field per request." Nothing to change is refused with
+//     the same code, "No modifications were requested". Source: hashicorp/terraform-provider-aws#37499 and #44746; that the retention and the time are
+//     two settings is UNVERIFIED. It is modifying for a while; during a snapshot the call is refused with InvalidServerlessCacheStateFault (Backup
+//     constraints; the code is UNVERIFIED). A retention without a time gets one chosen (User Guide, Scheduling automatic backups), and a time
+//     while the retention is 0 is refused with InvalidParameterCombination (UNVERIFIED).
+//   - ExportServerlessCacheSnapshot writes one file, <snapshot>-0001.rdb, with the refusals of exports of other snapshots. The key, the number of
+//     files, the status copying meanwhile and the codes are UNVERIFIED. One that FaultAsync dooms writes nothing.
 //   - Automatic snapshots are called automatic.<cache>-2006-01-02 and go with the cache. Listing the snapshots of a cache that is gone is refused
 //     with ServerlessCacheNotFoundFault (UNVERIFIED).
 //
@@ -107,6 +117,5 @@
 //     CreateReplicationGroup.
 //   - AWS publishes no request rate; here it is a burst of 20 and 5 a second for all operations together, then Throttling with "Rate
 //     exceeded" and status 400. UNVERIFIED.
-//   - Not simulated: adding replicas or primaries to groups, RetainPrimaryCluster, exports and final snapshots of serverless caches, global
-//     datastores.
+//   - Not simulated: adding replicas or primaries to groups, RetainPrimaryCluster, final snapshots of serverless caches, global datastores.
 package elasticachesim

@@ -35,6 +35,9 @@ var canonicalIDs = map[string]string{
 	"aws-us-gov": "40fa568277ad703bd160f66ae4f83fc9dfdfd06c2f1b5060ca22442ac3ef8be6",
 }
 
+// customerKeyRefusal is what AWS says of a customer managed key.
+const customerKeyRefusal = "Customer Managed CMK cannot be used for encrypting exported snapshots in S3. Please encrypt the exported snapshot file in S3 if necessary."
+
 // export writes one .rdb file for each shard into a bucket. All of them are there at the end and none before; until then the snapshot is
 // copying. An export that is doomed leaves the last shard out and says nothing, as a service that was interrupted would.
 func (s *ElastiCache) export(r *awssim.Request, from *snapshot, in *awselasticache.CopySnapshotInput) (*awselasticache.CopySnapshotOutput, error) {
@@ -43,8 +46,7 @@ func (s *ElastiCache) export(r *awssim.Request, from *snapshot, in *awselasticac
 		return nil, awssim.Fail("InvalidParameterValue", "The target snapshot name must have 1 to 1000 characters that can be encoded in UTF-8.")
 	}
 	if aws.ToString(in.KmsKeyId) != "" || from.kms != "" {
-		return nil, awssim.Fail("InvalidParameterCombination", "Customer Managed CMK cannot be used for encrypting exported snapshots in S3. "+
-			"Please encrypt the exported snapshot file in S3 if necessary.")
+		return nil, awssim.Fail("InvalidParameterCombination", customerKeyRefusal)
 	}
 	if from.tiering {
 		return nil, awssim.Fail("InvalidParameterCombination", "Snapshot %s uses data tiering and can not be exported to S3.", from.name)

@@ -20,8 +20,6 @@ const (
 	spread         = 0.3
 )
 
-const nodesPerGroup = 90
-
 func (s *ElastiCache) createReplicationGroup(r *awssim.Request, in *awselasticache.CreateReplicationGroupInput) (*awselasticache.CreateReplicationGroupOutput, error) {
 	p := s.at(r)
 	id := lower(in.ReplicationGroupId)
@@ -91,8 +89,8 @@ func (s *ElastiCache) createReplicationGroup(r *awssim.Request, in *awselasticac
 		return nil, awssim.Fail("InvalidParameterCombination", "Redis with cluster mode enabled cannot be created with auto failover turned off.")
 	case g.failover && !g.clusterMode && nodes < 2:
 		return nil, awssim.Fail("InvalidParameterCombination", "Automatic failover needs at least one replica.")
-	case nodes > nodesPerGroup:
-		return nil, awssim.Fail("NodeQuotaForClusterExceeded", "A replication group may have %d nodes.", nodesPerGroup)
+	case nodes > s.groupQuota:
+		return nil, awssim.Fail("NodeQuotaForClusterExceeded", "A replication group may have %d nodes.", s.groupQuota)
 	case !p.hasRoom(nodes, s.nodeQuota, r.Now):
 		return nil, awssim.Fail("NodeQuotaForCustomerExceeded", "The request would exceed the quota of %d nodes in this Region.", s.nodeQuota)
 	}

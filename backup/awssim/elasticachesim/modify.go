@@ -19,7 +19,8 @@ const modifyMedian = 45 * time.Second
 type daily struct {
 	at        time.Time
 	retention int32
-	window    string
+	// window is when they are made; of a serverless cache the time of day.
+	window string
 	// source is the member that they are made of, in a group with cluster mode disabled.
 	source string
 }
@@ -59,15 +60,27 @@ func (c *changes) pendingAt(t time.Time) string {
 
 // set changes the settings of automatic snapshots, now or at the next maintenance. Now, it applies what else waits.
 func (c *changes) set(r *awssim.Request, id, maintenance string, to daily, now bool) {
-	to.at = nextMaintenance(r.Now, maintenance)
 	if now {
-		to.at = r.Now.Add(r.Took("modify/"+r.Account+"/"+r.Region+"/"+id, modifyMedian, spread))
-		c.busy = append(c.busy, span{r.Now, to.at})
-		if c.pendingAt(r.Now) != "" {
-			c.upgrades = append(c.upgrades, upgrade{at: to.at})
-		}
+		c.apply(r, id, to)
+		return
 	}
-	c.daily = slices.DeleteFunc(c.daily, func(d daily) bool { return d.at.After(r.Now) })
+	to.at = nextMaintenance(r.Now, maintenance)
+	c.replace(r.Now, to)
+}
+
+// apply changes the settings of automatic snapshots now, with what else waits. It is busy with that for a while.
+func (c *changes) apply(r *awssim.Request, id string, to daily) {
+	to.at = r.Now.Add(r.Took("modify/"+r.Account+"/"+r.Region+"/"+id, modifyMedian, spread))
+	c.busy = append(c.busy, span{r.Now, to.at})
+	if c.pendingAt(r.Now) != "" {
+		c.upgrades = append(c.upgrades, upgrade{at: to.at})
+	}
+	c.replace(r.Now, to)
+}
+
+// replace puts the settings in the place of those that were still to come.
+func (c *changes) replace(now time.Time, to daily) {
+	c.daily = slices.DeleteFunc(c.daily, func(d daily) bool { return d.at.After(now) })
 	c.daily = append(c.daily, to)
 }
 
@@ -214,7 +227,8 @@ func (s *ElastiCache) Upgrade(w *awssim.World, account, region, id, nodeType str
 	return err
 }
 
-// SetDaily has somebody else set the automatic snapshots of a cluster or group, at once and without a call.
+// SetDaily has somebody else set the automatic snapshots of a cluster, group or serverless cache, at once and without a call. The window is
+// the time of day for a serverless cache.
 func (s *ElastiCache) SetDaily(w *awssim.World, account, region, id string, retention int32, window string) (err error) {
 	w.Do(account, region, func(r *awssim.Request) {
 		p := s.at(r)
@@ -223,9 +237,13 @@ func (s *ElastiCache) SetDaily(w *awssim.World, account, region, id string, rete
 			g.changes.daily = append(g.changes.daily, daily{r.Now, retention, window, d.source})
 			return
 		}
+		if x, ok := p.serverless.live(id, r.Now); ok {
+			x.changes.daily = append(x.changes.daily, daily{r.Now, retention, window, ""})
+			return
+		}
 		c, ok := p.clusters.live(id, r.Now)
 		if !ok {
-			err = fmt.Errorf("elasticachesim: no cluster or replication group %q", id)
+			err = fmt.Errorf("elasticachesim: no cluster, serverless cache or replication group %q", id)
 			return
 		}
 		c.changes.daily = append(c.changes.daily, daily{r.Now, retention, window, ""})

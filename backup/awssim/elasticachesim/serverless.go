@@ -35,9 +35,10 @@ type serverless struct {
 	retention                                                    int32
 	limits                                                       *ectypes.CacheUsageLimits
 	// manual are the instants of its manual snapshots, busy when one was being made.
-	manual []time.Time
-	busy   []span
-	from   string
+	manual  []time.Time
+	busy    []span
+	changes changes
+	from    string
 }
 
 // serverlessSnapshot is a snapshot of one.
@@ -59,6 +60,8 @@ func (c *serverless) status(t time.Time) string {
 		return "creating"
 	case c.doomed:
 		return "create-failed"
+	case within(c.changes.busy, t):
+		return "modifying"
 	}
 	return "available"
 }
@@ -127,6 +130,9 @@ func (s *ElastiCache) createServerlessCache(r *awssim.Request, in *awselasticach
 	case c.daily != "" && minutes(c.daily) < 0:
 		return nil, awssim.Fail("InvalidParameterValue", "Invalid value for DailySnapshotTime: %s", c.daily)
 	}
+	if c.retention > 0 && c.daily == "" {
+		c.daily = chosenTime
+	}
 	if err := checkKey(r, c.kms); err != nil {
 		return nil, err
 	}
@@ -187,10 +193,11 @@ func (c *serverless) describe(r *awssim.Request) ectypes.ServerlessCache {
 	if c.userGroup != "" {
 		o.UserGroupId = aws.String(c.userGroup)
 	}
-	if c.daily != "" {
-		o.DailySnapshotTime = aws.String(c.daily)
+	d := c.dailyNow(r.Now)
+	if d.window != "" {
+		o.DailySnapshotTime = aws.String(d.window)
 	}
-	o.SnapshotRetentionLimit = aws.Int32(c.retention)
+	o.SnapshotRetentionLimit = aws.Int32(d.retention)
 	if r.Now.Before(c.ready) || c.doomed {
 		return o
 	}
@@ -426,8 +433,8 @@ func (s *ElastiCache) ServerlessCaches(w *awssim.World, account, region string) 
 		for name := range p.serverless.names.after("") {
 			if c, ok := p.serverless.live(name, r.Now); ok {
 				all = append(all, ServerlessView{Name: c.name, ARN: c.arn, Status: c.status(r.Now), Engine: c.engine, Major: c.major, KMSKeyID: c.kms, UserGroup: c.userGroup,
-					Daily: c.daily, Description: c.description, SecurityGroups: slices.Clone(c.doorsAt(r.Now, c.securityGroups)), Subnets: slices.Clone(c.subnets),
-					Retention: c.retention, Limits: c.limits, From: c.from, Made: c.made, Tags: maps.Clone(c.tagsAt(r.Now))})
+					Daily: c.dailyNow(r.Now).window, Description: c.description, SecurityGroups: slices.Clone(c.doorsAt(r.Now, c.securityGroups)), Subnets: slices.Clone(c.subnets),
+					Retention: c.dailyNow(r.Now).retention, Limits: c.limits, From: c.from, Made: c.made, Tags: maps.Clone(c.tagsAt(r.Now))})
 			}
 		}
 	})

@@ -9,12 +9,13 @@ type ElastiCache struct {
 	places        map[place]*regional
 	snapshotQuota int
 	nodeQuota     int
+	groupQuota    int
 	empty         bool
 }
 
 // Service makes a simulated ElastiCache for awssim.New.
 func Service() *ElastiCache {
-	return &ElastiCache{places: map[place]*regional{}, snapshotQuota: 20, nodeQuota: 300}
+	return &ElastiCache{places: map[place]*regional{}, snapshotQuota: 20, nodeQuota: 300, groupQuota: 90}
 }
 
 // Definition describes the service to its World; awssim.New calls it.
@@ -38,11 +39,13 @@ func (s *ElastiCache) Definition() awssim.Definition {
 			"ListTagsForResource":              awssim.Read(s.listTagsForResource),
 			"CreateServerlessCache":            awssim.Write(s.createServerlessCache),
 			"DescribeServerlessCaches":         awssim.Read(s.describeServerlessCaches),
+			"ModifyServerlessCache":            awssim.Write(s.modifyServerlessCache),
 			"DeleteServerlessCache":            awssim.Write(s.deleteServerlessCache),
 			"CreateServerlessCacheSnapshot":    awssim.Write(s.createServerlessCacheSnapshot),
 			"DescribeServerlessCacheSnapshots": awssim.Read(s.describeServerlessCacheSnapshots),
 			"CopyServerlessCacheSnapshot":      awssim.Write(s.copyServerlessCacheSnapshot),
 			"DeleteServerlessCacheSnapshot":    awssim.Write(s.deleteServerlessCacheSnapshot),
+			"ExportServerlessCacheSnapshot":    awssim.Write(s.exportServerlessCacheSnapshot),
 			"CreateCacheSubnetGroup":           awssim.Write(s.createCacheSubnetGroup),
 			"DescribeCacheSubnetGroups":        awssim.Read(s.describeCacheSubnetGroups),
 		},
@@ -94,6 +97,11 @@ func (s *ElastiCache) SetSnapshotQuota(w *awssim.World, n int) {
 // SetNodeQuota sets how many nodes an account may have in a Region; AWS's figure and the default is 300.
 func (s *ElastiCache) SetNodeQuota(w *awssim.World, n int) {
 	w.Do("", "", func(*awssim.Request) { s.nodeQuota = n })
+}
+
+// SetGroupQuota sets how many nodes a replication group may have; AWS's figure and the default is 90, and it raises it to 500 at most.
+func (s *ElastiCache) SetGroupQuota(w *awssim.World, n int) {
+	w.Do("", "", func(*awssim.Request) { s.groupQuota = n })
 }
 
 // EmptyWhenMissing makes DescribeSnapshots answer a name that does not exist with an empty list instead of SnapshotNotFoundFault. Both were

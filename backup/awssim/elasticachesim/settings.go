@@ -17,6 +17,8 @@ type settings struct {
 	transitMode ectypes.TransitEncryptionMode
 	userGroups  []string
 	logs        []ectypes.LogDeliveryConfigurationRequest
+	// undelivered is what AWS says of logs that it can not deliver.
+	undelivered map[ectypes.LogType]string
 }
 
 // check holds ElastiCache's rules for the settings of what is to be created.
@@ -72,8 +74,12 @@ func validAuth(s string) bool {
 // describeLogs makes what the API shows of the log delivery.
 func (c *config) describeLogs() (all []ectypes.LogDeliveryConfiguration) {
 	for _, l := range c.logs {
-		all = append(all, ectypes.LogDeliveryConfiguration{DestinationDetails: l.DestinationDetails, DestinationType: l.DestinationType,
-			LogFormat: l.LogFormat, LogType: l.LogType, Status: ectypes.LogDeliveryConfigurationStatusActive})
+		d := ectypes.LogDeliveryConfiguration{DestinationDetails: l.DestinationDetails, DestinationType: l.DestinationType,
+			LogFormat: l.LogFormat, LogType: l.LogType, Status: ectypes.LogDeliveryConfigurationStatusActive}
+		if why, bad := c.undelivered[l.LogType]; bad {
+			d.Status, d.Message = ectypes.LogDeliveryConfigurationStatusError, &why
+		}
+		all = append(all, d)
 	}
 	return all
 }

@@ -15,6 +15,31 @@ func cloudwatch(log string) ectypes.LogDeliveryConfigurationRequest {
 		DestinationDetails: &ectypes.DestinationDetails{CloudWatchLogsDetails: &ectypes.CloudWatchLogsDestinationDetails{LogGroup: aws.String("/logs")}}}
 }
 
+func TestFailLogs(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.group("g", func(in *awselasticache.CreateReplicationGroupInput) {
+			in.LogDeliveryConfigurations = []ectypes.LogDeliveryConfigurationRequest{cloudwatch("slow-log"), cloudwatch("engine-log")}
+		})
+		is := func(want string) {
+			b.Helper()
+			got := ""
+			for _, l := range b.groupNamed("g").LogDeliveryConfigurations {
+				got += string(l.LogType) + " " + string(l.Status) + " " + aws.ToString(l.Message) + ";"
+			}
+			if got != want {
+				b.Errorf("%s, want %s", got, want)
+			}
+		}
+		b.ok(b.sim.FailLogs(b.world, account, region, "g", "slow-log", "no group"))
+		is("slow-log error no group;engine-log active ;")
+		b.ok(b.sim.FailLogs(b.world, account, region, "g", "slow-log", ""))
+		is("slow-log active ;engine-log active ;")
+		if err := b.sim.FailLogs(b.world, account, region, "none", "slow-log", "x"); err == nil {
+			t.Error("logs of nothing failed")
+		}
+	})
+}
+
 func TestSettings(t *testing.T) {
 	const token = "0123456789abcdef!&#$^<>-"
 	tls := func(f func(in *awselasticache.CreateReplicationGroupInput)) func(in *awselasticache.CreateReplicationGroupInput) {

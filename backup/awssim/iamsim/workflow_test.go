@@ -176,6 +176,21 @@ func TestWorkflowsWithTheirPolicies(t *testing.T) {
 			}, func() (backup.Operation, error) {
 				return x.Start(s.Context(), point, backup.Spec{Token: "e", Name: "nightly", Options: elasticacheexport.Options{Bucket: "exports"}})
 			})
+			web := elasticache.Serverless(home, place, "web")
+			_, err = awselasticache.NewFromConfig(s.config()).CreateServerlessCache(s.Context(), &awselasticache.CreateServerlessCacheInput{ServerlessCacheName: &web.ID, Engine: aws.String("valkey")})
+			s.must(err)
+			time.Sleep(time.Hour)
+			op = s.work(st, func() (policy.Document, error) { return policy.ElastiCacheBackupPolicy(s.scope, web.ID) },
+				func() (backup.Operation, error) { return st.Start(s.Context(), web, backup.Spec{Token: "web"}) })
+			s.work(x, func() (policy.Document, error) {
+				d, err := policy.ElastiCacheExportPolicy(s.scope, "exports", op.Points[0].ID)
+				s.must(err)
+				more, err := policy.ElastiCacheExportDeletePolicy(s.scope, "exports")
+				d.Statements = append(d.Statements, more.Statements...)
+				return d, err
+			}, func() (backup.Operation, error) {
+				return x.Start(s.Context(), op.Points[0], backup.Spec{Token: "w", Options: elasticacheexport.Options{Bucket: "exports"}})
+			})
 			c := objectcopy.NewFromConfig(s.config())
 			s.work(c, func() (policy.Document, error) {
 				return policy.ObjectCopyPolicy(policy.ObjectCopy{From: policy.ObjectPlace{Bucket: "exports", Region: place}, To: policy.ObjectPlace{Bucket: "copies", Region: place}})
