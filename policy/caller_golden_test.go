@@ -159,7 +159,7 @@ func TestBuildersGolden(t *testing.T) {
 
 // describing are actions that only look, and know no resources or are about more than one.
 var describing = []string{
-	"ec2:DescribeFastSnapshotRestores", "ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeLockedSnapshots", "ec2:DescribeSnapshotTierStatus",
+	"ec2:DescribeFastSnapshotRestores", "ec2:DescribeImages", "ec2:DescribeInstanceTypes", "ec2:DescribeInstances", "ec2:DescribeLockedSnapshots", "ec2:DescribeSnapshotTierStatus",
 	"ec2:DescribeSnapshots", "ec2:ListSnapshotsInRecycleBin", "ec2:DescribeVolumes", "rds:DescribeExportTasks", "rds:CancelExportTask", "s3:ListAllMyBuckets",
 }
 

@@ -16,7 +16,7 @@ func EBSSwapPolicy(s Scope, instances ...string) (Document, error) {
 	volumes, tag := c.arn("ec2", "volume/*"), c.tagged()
 	tag["StringEquals"]["ec2:CreateAction"] = []string{"CreateVolume"}
 	all := []Statement{
-		allow("SnapwardenEBSSwapLook", []string{"*"}, c.here(), "ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"),
+		allow("SnapwardenEBSSwapLook", []string{"*"}, c.here(), "ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"),
 		allow("SnapwardenEBSSwapFrom", c.snapshots(nil), nil, "ec2:CreateVolume"),
 		allow("SnapwardenEBSSwapMake", volumes, c.tagged(), "ec2:CreateVolume"),
 		allow("SnapwardenEBSSwapTag", c.arn("ec2", "volume/*"), tag, "ec2:CreateTags"),

@@ -169,6 +169,10 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 }
 
 func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operation, error) {
+	if op.Stage == stageStop {
+		op.Fail(failure(op, "cancel", backup.ErrCanceled, "", "canceled before anything was changed"))
+		return op, nil
+	}
 	switch op.Action {
 	case backup.ActionBackup, backup.ActionCopy:
 		return s.stepMake(ctx, op)

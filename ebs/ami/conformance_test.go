@@ -130,6 +130,10 @@ func (c copying) Preflight(ctx context.Context, op backup.Operation) ([]backup.F
 	return c.s.Preflight(ctx, op)
 }
 
+func (c copying) Cancel(ctx context.Context, op backup.Operation) (backup.Operation, error) {
+	return c.s.Cancel(ctx, op)
+}
+
 func TestConformanceCopy(t *testing.T) {
 	for _, lag := range []time.Duration{0, 2 * time.Minute} {
 		t.Run(lag.String(), func(t *testing.T) {

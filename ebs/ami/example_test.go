@@ -17,9 +17,8 @@ import (
 	"github.com/snapwarden/snapwarden/ebs/ami"
 )
 
-// An instance is backed up as an image without a reboot, and the image is deleted with its snapshots.
-func Example() {
-	ctx := context.Background()
+// simulated is an instance in a simulated AWS that is a million times as fast as the real one.
+func simulated(ctx context.Context) (*awssim.World, backup.Ref) {
 	world := awssim.New(ec2sim.Service())
 	world.SetSpeed(1e6)
 	cfg := world.Config(account, region)
@@ -28,9 +27,15 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	instance := ebs.Instance(account, region, *out.Instances[0].InstanceId)
+	time.Sleep(10 * time.Millisecond)
+	return world, ebs.Instance(account, region, *out.Instances[0].InstanceId)
+}
 
-	strategy := ami.NewFromConfig(cfg, func(o *ami.Options) { o.PollMin, o.Park = 10*time.Millisecond, 10*time.Millisecond })
+// An instance is backed up as an image without a reboot, and the image is deleted with its snapshots.
+func Example() {
+	ctx := context.Background()
+	world, instance := simulated(ctx)
+	strategy := ami.NewFromConfig(world.Config(account, region), func(o *ami.Options) { o.PollMin, o.Park = 10*time.Millisecond, 10*time.Millisecond })
 	runner, err := backup.NewRunner([]backup.Strategy{strategy})
 	if err != nil {
 		log.Fatal(err)
@@ -54,4 +59,33 @@ func Example() {
 	// Output:
 	// succeeded 0 findings <nil>
 	// succeeded <nil>
+}
+
+// The making of an image can not be stopped: what is canceled ends at once, and the image that EC2 goes on to make is listed.
+func ExampleStrategy_Cancel() {
+	ctx := context.Background()
+	world, instance := simulated(ctx)
+	world.SetSpeed(1) // from now on an image takes minutes
+	quick := 10 * time.Millisecond
+	strategy := ami.NewFromConfig(world.Config(account, region), func(o *ami.Options) { o.PollMin, o.PollMax, o.Park = quick, quick, quick })
+	runner, err := backup.NewRunner([]backup.Strategy{strategy})
+	if err != nil {
+		log.Fatal(err)
+	}
+	op, err := strategy.Start(ctx, instance, backup.Spec{Token: "tonight"})
+	for err == nil && len(op.Points) == 0 {
+		if op, err = runner.Step(ctx, op); err == nil {
+			time.Sleep(time.Until(op.Poll))
+		}
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	if op, err = runner.Cancel(ctx, op); err != nil {
+		log.Fatal(err)
+	}
+	op, _ = runner.Run(ctx, op) // its error is that the work was canceled
+	fmt.Println(op.Phase, len(op.Points), "image remains:", backup.HintOf(op.Err()))
+	// Output:
+	// canceled 1 image remains: delete it with StartDelete when it is complete
 }

@@ -230,6 +230,10 @@ func (s *Strategy) settle(ctx context.Context, c *awsec2.Client, op backup.Opera
 		s.wait(&op)
 		return op, op.SetState(st)
 	}
+	if op.Canceling {
+		op.To(stageStop, "")
+		return op, nil
+	}
 	if st.Taken {
 		op.Fail(failure(op, call(op), backup.ErrConflict, "choose another Spec.Name, or leave it empty; or start the work with another token", "another image has the name %q", st.Name))
 		return op, nil
@@ -255,6 +259,11 @@ func (s *Strategy) watch(ctx context.Context, c *awsec2.Client, op backup.Operat
 			s.wait(&op)
 			return op, op.SetState(st)
 		}
+		if op.Canceling {
+			op.Points = nil
+			op.Fail(failure(op, "cancel", backup.ErrCanceled, "", "canceled; image %s is not there any more", st.Image))
+			return op, nil
+		}
 		op.Fail(failure(op, string(op.Action), backup.ErrFailed, "start the work again with another token", "image %s has disappeared: somebody else deregistered it", st.Image))
 		return op, nil
 	}
@@ -263,6 +272,9 @@ func (s *Strategy) watch(ctx context.Context, c *awsec2.Client, op backup.Operat
 	case ec2types.ImageStateFailed, ec2types.ImageStateError, ec2types.ImageStateInvalid, ec2types.ImageStateDeregistered:
 		return s.broken(ctx, c, op, place, x)
 	default:
+		if op.Canceling {
+			return s.remains(op, st)
+		}
 		if x.State != ec2types.ImageStatePending {
 			op.Find(backup.Finding{ID: "ami.unknown-state", Severity: backup.SeverityWarning, Ref: place, Message: "the image is in state " + string(x.State) + "; it is waited for"})
 		}
@@ -285,6 +297,9 @@ func (s *Strategy) watch(ctx context.Context, c *awsec2.Client, op backup.Operat
 	}
 	if err := op.SetState(st); err != nil {
 		return op, err
+	}
+	if op.Canceling && is("ami.snapshot-pending") {
+		return s.remains(op, st)
 	}
 	// What lists tell may be of a while ago.
 	if is("ami.snapshot-pending") || !st.Lost.IsZero() && time.Since(st.Lost) < s.opts.Settle {

@@ -112,7 +112,7 @@ func deleteFlow() sweep.Workflow {
 }
 
 func TestSweepSingles(t *testing.T) {
-	for _, w := range []sweep.Workflow{backupFlow(), copyFlow(), deleteFlow()} {
+	for _, w := range []sweep.Workflow{backupFlow(), copyFlow(), deleteFlow(), cancelFlow()} {
 		t.Run(w.Name, func(t *testing.T) {
 			t.Parallel() // each run is in a bubble of its own
 			sweep.Singles(t, w).Check(t)

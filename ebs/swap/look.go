@@ -2,8 +2,6 @@ package swap
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,7 +9,6 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/snapwarden/snapwarden/backup"
-	"github.com/snapwarden/snapwarden/ebs"
 )
 
 // maxDisks is the most disks of one Operation: what fits into its 16 KiB, and more than an instance of most types takes.
@@ -27,6 +24,7 @@ const TagBeside = "snapwarden:beside"
 type state struct {
 	Instance string   `json:"i,omitempty"`
 	Wanted   []string `json:"w,omitempty"`
+	Root     bool     `json:"r,omitempty"`
 	Type     string   `json:"t,omitempty"`
 	Key      string   `json:"k,omitempty"`
 	Zone     string   `json:"z,omitempty"`
@@ -37,6 +35,8 @@ type state struct {
 	Came bool `json:"c,omitempty"`
 	// Apart tells that EC2 has answered for all disks that are to be detached that they are not attached: a list may tell of a while ago.
 	Apart bool `json:"a,omitempty"`
+	// Off tells that DetachVolume was called and has answered, at least once: it may be called again.
+	Off bool `json:"of,omitempty"`
 	// Began is when the present detaching, or attaching, began.
 	Began time.Time `json:"b,omitzero"`
 	// Tries counts the failures of the present hook.
@@ -52,6 +52,8 @@ type disk struct {
 	Device   string `json:"d"`
 	Old      string `json:"o,omitempty"` // empty where there was none
 	New      string `json:"n,omitempty"` // empty while it is not made
+	// There tells that the new volume was attached already when the work was planned, by an earlier run of it.
+	There bool `json:"th,omitempty"`
 	// Stays tells that EC2 does not detach the old volume, so that it is where it was.
 	Stays bool `json:"st,omitempty"`
 	// Busy tells that it stays because the operating system did not let it go, though EC2 was asked to detach it.
@@ -71,6 +73,16 @@ func (st state) old() (all []Disk) {
 func (st state) fresh() (all []Disk) {
 	for _, d := range st.Disks {
 		if d.New != "" {
+			all = append(all, Disk{d.New, d.Device})
+		}
+	}
+	return all
+}
+
+// came gives the new volumes that were not there when the work was planned.
+func (st state) came() (all []Disk) {
+	for _, d := range st.Disks {
+		if d.New != "" && !d.There {
 			all = append(all, Disk{d.New, d.Device})
 		}
 	}
@@ -171,167 +183,43 @@ func (s *Strategy) lost(op *backup.Operation, st *state, limit time.Duration) (o
 
 // look plans a swap or a volume beside, and arms the creation of volumes.
 func (s *Strategy) look(ctx context.Context, c *awsec2.Client, op backup.Operation, st state) (backup.Operation, error) {
-	p, found, err := s.point(ctx, op.Ref)
+	v, err := s.survey(ctx, c, op, &st)
 	if err != nil {
 		return op, err
 	}
-	if !found {
-		if over, err := s.lost(&op, &st, s.opts.Settle); !over {
-			return op, err
-		}
-		op.Fail(failure(op, backup.ErrNotFound, "check the id, the account and the Region", "no such recovery point"))
-		return op, nil
-	}
-	switch p.Status {
-	case backup.StatusAvailable:
-	case backup.StatusPending:
-		op.Fail(failure(op, backup.ErrConflict, "wait for the backup to complete, then start the work with another token", "the recovery point is not complete yet"))
-		return op, nil
-	default:
-		op.Fail(failure(op, backup.ErrUnsupported, "choose another recovery point, or restore what there is with package ebs", "the recovery point is %s", p.Status))
-		return op, nil
-	}
-	x, err := s.instance(ctx, c, op, st.Instance)
-	if backup.CodeOf(err) == backup.ErrNotFound {
-		if over, err := s.lost(&op, &st, min(patience, s.opts.Settle)); !over {
-			return op, err
-		}
-		op.Fail(err)
-		return op, nil
-	}
-	if err != nil {
-		return op, err
-	}
-	if x.State != nil {
-		switch x.State.Name {
-		case ec2types.InstanceStateNameRunning, ec2types.InstanceStateNameStopped:
-		case ec2types.InstanceStateNameTerminated, ec2types.InstanceStateNameShuttingDown:
-			op.Fail(failure(op, backup.ErrNotFound, "choose another instance", "the instance is %s", x.State.Name))
-			return op, nil
-		default:
-			op.PollIn(s.opts.Park)
-			op.Find(backup.Finding{ID: "ebs-swap.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "the instance is " + string(x.State.Name)})
-			return op, nil
-		}
-	}
-	if x.Placement != nil {
-		st.Zone = aws.ToString(x.Placement.AvailabilityZone)
-	}
-	st.Lost = time.Time{}
-	if refused := st.plan(op, p, x); refused != nil {
-		op.Fail(refused)
-		return op, nil
-	}
-	if op.Action == ActionSwap && left(op) < room {
-		op.Fail(short(op, "nothing was made"))
-		return op, nil
-	}
-	if err := op.SetState(st); err != nil {
-		return op, err
-	}
-	op.To(stageCreate, "CreateVolume")
-	return op, nil
+	return s.surveyed(op, st, v, stageCreate, "CreateVolume")
 }
 
-// point gives the recovery point as package ebs sees it.
-func (s *Strategy) point(ctx context.Context, r backup.Ref) (backup.RecoveryPoint, bool, error) {
-	for p, err := range ebs.New(ebs.Provider(s.provider)).List(ctx, backup.Query{Account: r.Account, Region: r.Region, Point: r}) {
-		return p, err == nil, err
-	}
-	return backup.RecoveryPoint{}, false, nil
-}
-
-// plan finds a device for each snapshot, and what is there now.
-func (st *state) plan(op backup.Operation, p backup.RecoveryPoint, x ec2types.Instance) error {
-	present, device := map[string]string{}, map[string]string{} // volume by device, device by volume
-	for _, m := range x.BlockDeviceMappings {
-		if m.Ebs != nil {
-			present[aws.ToString(m.DeviceName)] = aws.ToString(m.Ebs.VolumeId)
-			device[aws.ToString(m.Ebs.VolumeId)] = aws.ToString(m.DeviceName)
-		}
-	}
-	root := aws.ToString(x.RootDeviceName)
-	st.Disks = nil
-	if len(p.Members) == 0 {
-		d := disk{Snapshot: p.ID, Source: p.Source.ID}
-		switch {
-		case len(st.Wanted) == 1:
-			d.Device = st.Wanted[0]
-		case device[d.Source] != "":
-			d.Device = device[d.Source]
-		default:
-			d.Device = ebs.Devices(p.Tags)[d.Source]
-		}
-		st.Disks = append(st.Disks, d)
-	}
-	for _, m := range p.Members {
-		if len(st.Wanted) > 0 && !slices.Contains(st.Wanted, m.Place) || len(st.Wanted) == 0 && (m.Role == "root" || m.Place == root) {
-			continue
-		}
-		st.Disks = append(st.Disks, disk{Snapshot: m.ID, Source: m.Source, Device: m.Place})
-	}
-	bad := func(code backup.Code, hint, format string, args ...any) error {
-		return failure(op, code, hint, format, args...)
-	}
-	switch {
-	case len(st.Disks) == 0:
-		return bad(backup.ErrInvalid, "name devices that the set has, other than the root device", "there is nothing to attach")
-	case len(st.Disks) > maxDisks:
-		return bad(backup.ErrUnsupported, "swap them in parts, with SwapOptions.Devices", "%d disks, more than %d", len(st.Disks), maxDisks)
-	}
-	seen := map[string]bool{}
-	for i, d := range st.Disks {
-		switch {
-		case d.Device == "":
-			return bad(backup.ErrInvalid, "name the device in the options", "the recovery point does not tell the device of snapshot %s", d.Snapshot)
-		case seen[d.Device]:
-			return bad(backup.ErrConflict, "swap the members one by one", "two snapshots for the device %s", d.Device)
-		case d.Device == root:
-			return bad(backup.ErrUnsupported, "make an image of the snapshot, or use EC2's replacement of root volumes", "%s is the root device", d.Device)
-		case op.Action == ActionBeside && present[d.Device] != "":
-			return bad(backup.ErrConflict, "name a free device", "the device %s is in use by %s", d.Device, present[d.Device])
-		}
-		seen[d.Device] = true
-		st.Disks[i].Old = present[d.Device]
-	}
-	for _, w := range st.Wanted {
-		if !seen[w] {
-			return bad(backup.ErrInvalid, "correct the devices: a misspelt one must not be left out in silence", "the recovery point has no volume for the device %s", w)
-		}
-	}
-	slices.SortFunc(st.Disks, func(a, b disk) int { return strings.Compare(a.Device, b.Device) })
-	return nil
-}
-
-// lookDetach finds the volume that is to be given back.
+// lookDetach finds the volume that is to be given back, and arms the unmounting.
 func (s *Strategy) lookDetach(ctx context.Context, c *awsec2.Client, op backup.Operation, st state) (backup.Operation, error) {
-	found, err := s.disks(ctx, c, op.Ref, []Disk{{Volume: op.Ref.ID}})
+	v, err := s.surveyDetach(ctx, c, op, &st)
 	if err != nil {
 		return op, err
 	}
-	v, ok := found[op.Ref.ID]
-	if !ok {
-		if over, err := s.lost(&op, &st, s.opts.Settle); !over {
+	return s.surveyed(op, st, v, stageUnmount, "Unmount")
+}
+
+// surveyed goes on to a stage, if what was seen allows that.
+func (s *Strategy) surveyed(op backup.Operation, st state, v survey, stage, call string) (backup.Operation, error) {
+	switch {
+	case v.missing != nil:
+		if over, err := s.lost(&op, &st, v.patience); !over {
 			return op, err
 		}
-		op.Fail(failure(op, backup.ErrNotFound, "check the id, the account and the Region", "no such volume"))
+		op.Fail(v.missing)
 		return op, nil
-	}
-	tags := map[string]string{}
-	for _, t := range v.Tags {
-		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
-	}
-	st.Instance = tags[TagBeside]
-	if st.Instance == "" || tags[backup.TagOwner] != op.Owner {
-		op.Fail(failure(op, backup.ErrConflict, "set Spec.Owner to the owner; what StartBeside has not made is not detached", "the volume has the owner %q and was attached beside %q", tags[backup.TagOwner], st.Instance))
+	case v.refused != nil:
+		op.Fail(v.refused)
+		return op, nil
+	case v.notYet != "":
+		op.PollIn(s.opts.Park)
+		op.Find(backup.Finding{ID: "ebs-swap.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: v.notYet})
 		return op, nil
 	}
 	st.Lost = time.Time{}
-	// Where it is not attached, as far as can be seen, the call shows whether that is so.
-	st.Disks = []disk{{New: op.Ref.ID, Device: tags[ebs.TagDevice]}}
 	if err := op.SetState(st); err != nil {
 		return op, err
 	}
-	op.To(stageUnmount, "Unmount")
+	op.To(stage, call)
 	return op, nil
 }

@@ -20,7 +20,7 @@ func (s *Strategy) hook(ctx context.Context, op backup.Operation, st state, disk
 	if op.Intent() == backup.ReadOnly {
 		return op, nil
 	}
-	if s.opts.Hooks == nil || len(disks) == 0 {
+	if s.opts.Hooks == nil || len(disks) == 0 || st.Root {
 		return op, s.next(&op, st)
 	}
 	// Whoever has lost the Operation to another process must not touch the instance any more.
@@ -51,7 +51,7 @@ func (s *Strategy) hook(ctx context.Context, op backup.Operation, st state, disk
 		return op, op.SetState(st)
 	case stageBackMount:
 		notReplaced(&op)
-		op.Fail(s.end(op, st, "; and the disks, which are attached as they were, could not be mounted: "+cut(err.Error())+stillBusy(st)))
+		op.Fail(s.end(op, st, "; and the disks, which are attached as they were, could not be mounted: "+cut(err.Error())+notAsWas(st)))
 		return op, op.SetState(st)
 	}
 	return s.fail(op, st, failure(op, backup.ErrFailed, "see what uses the disks, and start the work again with another token", "the disks could not be unmounted: %s", cut(err.Error())))

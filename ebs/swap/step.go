@@ -33,6 +33,8 @@ const (
 	stageBackAttach   = "back-attach"   // what was detached is attached again
 	stageBackAttached = "back-attached" // and is seen attached
 	stageBackMount    = "back-mount"    // and is mounted
+
+	stageStop = "stop" // canceled before anything was unmounted
 )
 
 // maxTries is how often a hook is called before its error is the end.
@@ -60,12 +62,16 @@ func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operat
 	// What is taken back: what came, and what left too, because what is still being detached can not be attached.
 	back := leaving
 	if st.Came {
-		back = append(coming, leaving...)
+		back = append(st.came(), leaving...)
 	}
 	if op, over, err := s.inTime(op, st); over || err != nil {
 		return op, err
 	}
 	switch op.Stage {
+	case stageStop:
+		st.Failure = &backup.Failure{Code: backup.ErrCanceled, Op: "cancel", Message: "canceled before anything was unmounted", Hint: deleteMade}
+		op.Fail(s.end(op, st, notAsWas(st)))
+		return op, nil
 	case stageLook:
 		if op.Action == ActionDetach {
 			return s.lookDetach(ctx, c, op, st)
@@ -114,6 +120,8 @@ func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operat
 func (s *Strategy) next(op *backup.Operation, st state) error {
 	st.Tries, st.Lost = 0, time.Time{}
 	switch op.Stage {
+	case stageDetach:
+		st.Off = true
 	case stageUnmount, stageDetached, stageBackDetached:
 		st.Began = time.Now().UTC().Round(0)
 	}
@@ -131,7 +139,7 @@ func (s *Strategy) next(op *backup.Operation, st state) error {
 		to = [2]string{stageAttach, "AttachVolume"}
 	case op.Action == ActionBeside && op.Stage == stageBackDetached, op.Stage == stageBackMount:
 		notReplaced(op)
-		op.Fail(s.end(*op, st, stillBusy(st)))
+		op.Fail(s.end(*op, st, notAsWas(st)))
 		return nil
 	case op.Action == ActionDetach && op.Stage == stageDetached, op.Stage == stageMount:
 		op.Succeed()
@@ -147,10 +155,18 @@ func (s *Strategy) next(op *backup.Operation, st state) error {
 	return nil
 }
 
-// end is the error that the work ends with.
+// end is the error that the work ends with; more is what is not as it was.
 func (s *Strategy) end(op backup.Operation, st state, more string) error {
 	f := st.Failure
-	return &backup.Error{Op: f.Op, Kind: Kind, Ref: op.Ref, Code: f.Code, Err: errText(f.Message + more), Hint: f.Hint}
+	e := &backup.Error{Op: f.Op, Kind: Kind, Ref: op.Ref, Code: ended(f, more != ""), Err: errText(f.Message + more), Hint: f.Hint}
+	switch {
+	case e.Code == f.Code:
+	case op.Action == ActionSwap:
+		e.Hint = byHand
+	default:
+		e.Hint = "see which volumes are attached and mounted; what StartBeside has attached is given back with StartDetach"
+	}
+	return e
 }
 
 // fail begins to take the work back because of an error that will not pass, from wherever it stands; or ends it where that is being done already.
@@ -160,7 +176,7 @@ func (s *Strategy) fail(op backup.Operation, st state, cause *backup.Error) (bac
 			op.Fail(s.end(op, st, fmt.Sprintf("; and it could not be taken back: %v", cause.Err)))
 			return op, nil
 		}
-		op.Fail(failure(op, st.Failure.Code, byHand, "%s; and it could not be taken back: %s. The old volumes are %s", st.Failure.Message, cut(cause.Err.Error()), named(st)))
+		op.Fail(failure(op, ended(st.Failure, true), byHand, "%s; and it could not be taken back: %s. The old volumes are %s", st.Failure.Message, cut(cause.Err.Error()), named(st)))
 		return op, nil
 	}
 	st.Failure = &backup.Failure{Code: cause.Code, Op: cause.Op, Message: cut(cause.Err.Error()), Hint: cause.Hint}
@@ -264,21 +280,26 @@ func (s *Strategy) create(ctx context.Context, c *awsec2.Client, op backup.Opera
 	return op, cause
 }
 
-func (s *Strategy) volumeInput(op backup.Operation, st state, i int) *awsec2.CreateVolumeInput {
-	d := st.Disks[i]
+// tagsOf are those of a new volume.
+func tagsOf(op backup.Operation, st state, d disk) map[string]string {
 	m := op.OwnTags(op.Ref)
 	m[ebs.TagDevice], m[ebs.TagRole] = d.Device, "data"
+	if st.Root {
+		m[ebs.TagRole] = "root"
+	}
 	if d.Source != "" {
 		m[ebs.TagVolume] = d.Source
 	}
 	if op.Action == ActionBeside {
 		m[TagBeside] = st.Instance
 	}
-	in := &awsec2.CreateVolumeInput{AvailabilityZone: &st.Zone, SnapshotId: &d.Snapshot, ClientToken: aws.String(fmt.Sprintf("%s-%d", op.ID, i)), VolumeType: ec2types.VolumeTypeGp3,
-		TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeVolume, Tags: tagList(m)}}}
-	if st.Type != "" {
-		in.VolumeType = ec2types.VolumeType(st.Type)
-	}
+	return m
+}
+
+func (s *Strategy) volumeInput(op backup.Operation, st state, i int) *awsec2.CreateVolumeInput {
+	d := st.Disks[i]
+	in := &awsec2.CreateVolumeInput{AvailabilityZone: &st.Zone, SnapshotId: &d.Snapshot, ClientToken: aws.String(fmt.Sprintf("%s-%d", op.ID, i)), VolumeType: st.kind(),
+		TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeVolume, Tags: tagList(tagsOf(op, st, d))}}}
 	if st.Key != "" {
 		in.Encrypted, in.KmsKeyId = aws.Bool(true), &st.Key
 	}
@@ -318,7 +339,7 @@ func (s *Strategy) give(ctx context.Context, c *awsec2.Client, op backup.Operati
 		s.wait(&op)
 		return op, op.SetState(st)
 	}
-	op.Fail(s.end(op, st, ""))
+	op.Fail(s.end(op, st, notAsWas(st)))
 	return op, op.SetState(st)
 }
 
@@ -341,6 +362,12 @@ func (s *Strategy) made(ctx context.Context, c *awsec2.Client, op backup.Operati
 		case v.State == ec2types.VolumeStateError, v.State == ec2types.VolumeStateDeleting, v.State == ec2types.VolumeStateDeleted:
 			op.Fail(failure(op, backup.ErrFailed, "a volume under a key that is disabled or not accessible fails this late; nothing was detached", "%s is %s", d.Volume, v.State))
 			return op, nil
+		case v.State == ec2types.VolumeStateInUse:
+			// By an earlier run of the same work, perhaps; the later stages find it there.
+			if a, there := at(v, st.Instance); !there || aws.ToString(a.Device) != d.Device {
+				op.Fail(failure(op, backup.ErrConflict, "see who has attached it, and start the work again with another token; nothing was detached", "%s is attached elsewhere", d.Volume))
+				return op, nil
+			}
 		case v.State != ec2types.VolumeStateAvailable:
 			pending = true
 		}

@@ -9,7 +9,11 @@
 // is ever deleted: the replaced ones stay, detached and as they were. Where a new volume can not be attached, an old one stays busy, or the deadline comes
 // near, what was detached is attached again, and the Operation fails with the instance as it was.
 //
-// The root volume is not swapped: make an image, or use EC2's replacement of root volumes.
+// The root volume is swapped only of a stopped instance, alone, and where SwapOptions.Root asks for it; otherwise make an image, or use EC2's replacement
+// of root volumes, which can be done while the instance runs.
+//
+// A volume that is attached here, also one that is attached again, is kept when the instance is terminated, whatever was set for the one before: that is
+// what AttachVolume does. Source: EC2 user guide, "Preserve data when an instance is terminated".
 package swap
 
 import (
@@ -19,6 +23,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/ebs"
@@ -49,7 +54,7 @@ type Disk struct {
 // Hooks unmount and mount what is on the disks of an instance. They are called with all disks of a swap at once, so that a RAID or LVM set is stopped and
 // assembled as a whole.
 //
-// They are called for a stopped instance too, where nothing is mounted and nothing needs to be done.
+// They are called for a stopped instance too, where nothing is mounted and nothing needs to be done; but not for its root volume.
 //
 // Each may be called again after its answer was lost, by another process too: what is unmounted, or mounted, already is no error. They return when ctx
 // ends.
@@ -121,7 +126,12 @@ type SwapOptions struct {
 	Instance string
 	// Devices are those whose volumes are replaced; empty means all that the recovery point knows but the root device.
 	Devices []string
-	// VolumeType is that of the new volumes, KMSKeyID the ARN of the key that they are encrypted with; empty means gp3, and the snapshot's key.
+	// Root replaces the root volume and nothing else; Devices is empty then. The instance must be stopped, and is neither stopped nor started here: EC2
+	// detaches the root volume of a stopped instance only, and does not start one that has none. Start it when the Operation has ended. Hooks are not
+	// called.
+	Root bool
+	// VolumeType is that of the new volumes, KMSKeyID the ARN of the key of the Region that they are encrypted with; empty means gp3, and the snapshot's
+	// key. The types io1 and io2 are refused.
 	VolumeType string
 	KMSKeyID   string
 }
@@ -173,6 +183,13 @@ func (s *Strategy) begin(action backup.Action, r backup.Ref, spec backup.Spec, i
 		if err := policy.ValidateKMSKeyARN(key); err != nil {
 			return op, invalid(action, r, "give the key's ARN", "%w", err)
 		}
+		if arn, err := policy.ParseARN(key); err != nil || arn.Region != r.Region {
+			return op, invalid(action, r, "give the ARN of a key in the Region, for example the replica of a multi-Region key", "the key %s is not in %s", key, r.Region)
+		}
+	}
+	if kind == "io1" || kind == "io2" {
+		// Source: EC2 API, CreateVolume, Iops: required for these.
+		return op, invalid(action, r, "use gp3, or restore with package ebs, where IOPS can be given, and attach the volume by hand", "a volume of the type %s needs IOPS, which can not be given here", kind)
 	}
 	if len(kind) > 16 || !plain(kind) {
 		return op, invalid(action, r, "use a type such as gp3", "the volume type %q", kind)
@@ -181,6 +198,9 @@ func (s *Strategy) begin(action backup.Action, r backup.Ref, spec backup.Spec, i
 		if d == "" || len(d) > 32 || !plain(d) || slices.Contains(devices[:i], d) {
 			return op, invalid(action, r, "name devices as EC2 does, such as /dev/sdf, each once", "the device %q", d)
 		}
+	}
+	if n := len(tagsOf(op, state{}, disk{Source: "-"})); action != ActionDetach && n > 50 {
+		return op, invalid(action, r, "a volume has at most 50 tags: use fewer of your own", "%d tags would be needed", n)
 	}
 	if s.own != nil {
 		if err := s.own.Known(r); err != nil {
@@ -206,7 +226,7 @@ func plain(s string) bool {
 //
 // Nothing is sent after the deadline, so a swap does not come near it with disks off: Spec.Timeout is at least MinTimeout, or 0 for the default. With
 // less than an hour left nothing is unmounted, and with less than half an hour left a swap whose volumes are not attached is taken back. So is one
-// whose volumes are not detached, or not attached, within about ten minutes.
+// whose volumes are not detached, or not attached, within about a quarter of an hour.
 //
 // A snapshot replaces the volume that it was taken of, where that is attached now, or else the one at SwapOptions.Devices. A set replaces what is at the
 // devices that it knows. A device at which there is nothing gets its volume all the same.
@@ -222,11 +242,18 @@ func (s *Strategy) Start(_ context.Context, point backup.Ref, spec backup.Spec) 
 	if point.Type == ebs.TypeSnapshot && len(o.Devices) > 1 {
 		return backup.Operation{}, invalid(ActionSwap, point, "name one device", "a single snapshot for %d devices", len(o.Devices))
 	}
+	switch kind := ec2types.VolumeType(o.VolumeType); {
+	case o.Root && len(o.Devices) > 0:
+		return backup.Operation{}, invalid(ActionSwap, point, "leave Devices empty, and swap the other volumes by another Operation", "SwapOptions.Root and the devices %v", o.Devices)
+	case o.Root && (kind == ec2types.VolumeTypeSt1 || kind == ec2types.VolumeTypeSc1):
+		// Source: EBS user guide, "Amazon EBS volume types".
+		return backup.Operation{}, invalid(ActionSwap, point, "use gp3", "a volume of the type %s can not be a root volume", kind)
+	}
 	if spec.Timeout != 0 && spec.Timeout < MinTimeout {
 		return backup.Operation{}, invalid(ActionSwap, point, "give at least swap.MinTimeout, or 0 for the default", "a timeout of %v leaves no time to take the work back, for which %v are needed", spec.Timeout, MinTimeout)
 	}
 	op.Stage = stageLook
-	return op, op.SetState(state{Instance: o.Instance, Wanted: o.Devices, Type: o.VolumeType, Key: o.KMSKeyID})
+	return op, op.SetState(state{Instance: o.Instance, Wanted: o.Devices, Root: o.Root, Type: o.VolumeType, Key: o.KMSKeyID})
 }
 
 // StartBeside makes the Operation that makes a volume of an ebs.Snapshot, also of one that is a member of a set, attaches it at a free device of an instance

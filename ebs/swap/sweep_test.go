@@ -92,7 +92,7 @@ func detachFlow() sweep.Workflow {
 }
 
 func TestSweepSingles(t *testing.T) {
-	for _, w := range []sweep.Workflow{swapFlow(), besideFlow(), detachFlow()} {
+	for _, w := range []sweep.Workflow{swapFlow(), besideFlow(), detachFlow(), rootFlow(), cancelFlow("unmount"), cancelFlow("attached")} {
 		t.Run(w.Name, func(t *testing.T) {
 			t.Parallel() // each run is in a bubble of its own
 			sweep.Singles(t, w).Check(t)

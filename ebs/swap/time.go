@@ -22,7 +22,7 @@ const (
 	reserve = 30 * time.Minute
 	// limit is how long a swap waits for the old volumes to be detached, and again for the new ones to be attached, before it is taken back.
 	// What an operating system holds may stay so for ever.
-	limit = 10 * time.Minute
+	limit = 12 * time.Minute
 	// maxNamed is how many volumes an error or the findings name; Replaced gives all.
 	maxNamed = 8
 )
@@ -89,7 +89,7 @@ func (s *Strategy) inTime(op backup.Operation, st state) (backup.Operation, bool
 	}
 	message, code := fmt.Sprintf("not finished by the deadline %s, in stage %q", op.Deadline.Format(time.RFC3339), op.Stage), backup.ErrUnavailable
 	if st.Failure != nil {
-		message, code = st.Failure.Message+"; and its taking back was "+message, st.Failure.Code
+		message, code = st.Failure.Message+"; and its taking back was "+message, ended(st.Failure, true)
 	}
 	op.Fail(failure(op, code, byHand, "%s: the old volumes %s %s", message, named(st), where))
 	return op, true, nil
@@ -136,6 +136,20 @@ func findReplaced(op *backup.Operation, st state) {
 // notReplaced takes the findings back: the old volumes are where they were.
 func notReplaced(op *backup.Operation) {
 	op.Findings = slices.DeleteFunc(slices.Clone(op.Findings), func(f backup.Finding) bool { return f.ID == replacedID })
+}
+
+// notAsWas says what is not as it was although the work was taken back.
+func notAsWas(st state) string {
+	there := 0
+	for _, d := range st.Disks {
+		if d.There {
+			there++
+		}
+	}
+	if there == 0 {
+		return stillBusy(st)
+	}
+	return fmt.Sprintf("%s; %d volumes in Made were attached by an earlier run of the work, and still are", stillBusy(st), there)
 }
 
 // stillBusy says of which volumes the detaching is not over although the work was taken back.

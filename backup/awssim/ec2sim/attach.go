@@ -30,16 +30,24 @@ func (s *EC2) attachVolume(r *awssim.Request, in *awsec2.AttachVolumeInput) (*aw
 	if v.state(r.Now) != ec2types.VolumeStateAvailable {
 		return nil, awssim.Fail("IncorrectState", "%s is not 'available'.", v.id)
 	}
-	if i.state(r.Now) != ec2types.InstanceStateNameRunning {
+	if state := i.state(r.Now); state != ec2types.InstanceStateNameRunning && state != ec2types.InstanceStateNameStopped {
 		return nil, awssim.Fail("IncorrectState", "Instance '%s' is not 'running'.", i.id)
 	}
 	if v.zone != i.zone {
 		return nil, awssim.Fail("InvalidVolume.ZoneMismatch", "The volume '%s' is not in the same availability zone as instance '%s'", v.id, i.id)
 	}
+	there := 0
 	for _, other := range i.volumes {
-		if a := other.attachment(r.Now); a != nil && a.instance == i && a.device == name {
+		a := other.attachment(r.Now)
+		if a == nil || a.instance != i {
+			continue
+		}
+		if there++; a.device == name {
 			return nil, awssim.Fail("InvalidParameterValue", "Invalid value '%s' for unixDevice. Attachment point %s is already in use", name, name)
 		}
+	}
+	if there >= mostVolumes {
+		return nil, awssim.Fail("AttachmentLimitExceeded", "Volume attachment limit exceeded")
 	}
 	a := &attachment{instance: i, device: name, root: name == i.rootDevice, from: r.Now, until: r.Now.Add(r.Took(v.id+"/attach", attachTakes, sigma))}
 	s.bind(r, i, v, a)
@@ -62,7 +70,7 @@ func (s *EC2) detachVolume(r *awssim.Request, in *awsec2.DetachVolumeInput) (*aw
 	if in.InstanceId != nil && *in.InstanceId != a.instance.id || in.Device != nil && *in.Device != a.device {
 		return nil, awssim.Fail("InvalidAttachment.NotFound", "The volume '%s' is not attached to instance '%s' as device '%s'", v.id, aws.ToString(in.InstanceId), aws.ToString(in.Device))
 	}
-	if a.root {
+	if a.root && a.instance.state(r.Now) != ec2types.InstanceStateNameStopped {
 		return nil, awssim.Fail("OperationNotPermitted", "Unable to detach root volume '%s' from instance '%s'", a.device, a.instance.id)
 	}
 	if a.to.IsZero() {

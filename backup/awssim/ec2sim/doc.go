@@ -75,12 +75,18 @@
 //     be completed; the codes for these are UNVERIFIED.
 //   - A key is looked at later: the volume ends in error. Source: EC2 API, CreateVolume, KmsKeyId; the state is UNVERIFIED.
 //   - Encryption by default is off.
-//   - AttachVolume needs an available volume, a running instance and one zone; DetachVolume does not take a root volume, since instances can not
-//     be stopped here. DeleteVolume of an attached volume is refused with VolumeInUse. Source: EC2 API, the operations and "Error codes".
+//   - AttachVolume needs an available volume, an instance that is running or stopped, and one zone; DetachVolume takes a root volume from a stopped
+//     instance only. DeleteVolume of an attached volume is refused with VolumeInUse. Source: EC2 API, the operations and "Error codes".
+//   - An instance takes 27 volumes, else AttachVolume is refused with AttachmentLimitExceeded; DescribeInstanceTypes tells that of any type, and nothing
+//     else. With AWS the figure depends on the type and on what else is attached. RunInstances is not held to it.
+//   - StopInstances, also with Hibernate, which the instance's StateReason then tells, and StartInstances; what is so already stays so. An instance
+//     without a root volume does not start: the code IncorrectState is as users report it. That the code of StateReason stays while the instance is
+//     stopped: UNVERIFIED.
 //   - RunInstances takes any well-formed image id and gives the instance a root volume at /dev/xvda, by default of 8 GiB and type gp2, and a
 //     volume for every block device mapping. Volumes are deleted with their instance unless DeleteOnTermination is false; AttachVolume sets it
 //     to false. A terminated instance is listed for an hour.
-//   - Durations are assumed: a volume 5 s, an instance 20 s, attaching 2 s, detaching 3 s, deleting a volume 2 s, terminating 10 s.
+//   - Durations are assumed: a volume 5 s, an instance 20 s, attaching 2 s, detaching 3 s, deleting a volume 2 s, terminating or
+//     stopping 10 s, starting 20 s.
 //
 // Common
 //   - Filters take 200 values, of which one must match, with the wildcards * (any characters) and ? (none or one). Source: EC2 User Guide, "Find

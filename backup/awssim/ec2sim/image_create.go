@@ -76,7 +76,8 @@ func (s *EC2) createImage(r *awssim.Request, in *awsec2.CreateImageInput) (*awse
 	if err != nil {
 		return nil, err
 	}
-	if state := i.state(r.Now); state != ec2types.InstanceStateNameRunning {
+	state := i.state(r.Now)
+	if state != ec2types.InstanceStateNameRunning && state != ec2types.InstanceStateNameStopped {
 		return nil, awssim.Fail("IncorrectInstanceState", "Instance '%s' is not in the state 'running' or 'stopped', but '%s'", i.id, state)
 	}
 	volumes, err := s.members(r, &ec2types.InstanceSpecification{InstanceId: in.InstanceId})
@@ -86,7 +87,7 @@ func (s *EC2) createImage(r *awssim.Request, in *awsec2.CreateImageInput) (*awse
 	if err := s.allowed(r, volumes); err != nil {
 		return nil, err
 	}
-	m := &image{name: name, description: strings.Clone(aws.ToString(in.Description)), root: i.rootDevice, instance: i.id, rebooted: !aws.ToBool(in.NoReboot)}
+	m := &image{name: name, description: strings.Clone(aws.ToString(in.Description)), root: i.rootDevice, instance: i.id, rebooted: !aws.ToBool(in.NoReboot) && state == ec2types.InstanceStateNameRunning}
 	s.sets++
 	made := make([]*snapshot, len(volumes))
 	for n, v := range volumes {

@@ -16,8 +16,27 @@ type instance struct {
 	running                                    time.Time
 	// stopping is the request to terminate, ended when it is done; zero for neither.
 	stopping, ended time.Time
+	// powers are the stops and starts, in their order.
+	powers []power
 	// volumes is every volume that was ever attached.
 	volumes []*volume
+}
+
+// power is one stop or start of an instance.
+type power struct {
+	on, hibernated bool
+	// from is the request, done when it is over.
+	from, done time.Time
+}
+
+// power gives the stop or start that counts at an instant, nil for none.
+func (i *instance) power(now time.Time) *power {
+	for n := len(i.powers) - 1; n >= 0; n-- {
+		if !i.powers[n].from.After(now) {
+			return &i.powers[n]
+		}
+	}
+	return nil
 }
 
 func (i *instance) state(now time.Time) ec2types.InstanceStateName {
@@ -29,13 +48,23 @@ func (i *instance) state(now time.Time) ec2types.InstanceStateName {
 	case now.Before(i.running):
 		return ec2types.InstanceStateNamePending
 	}
+	switch p := i.power(now); {
+	case p == nil:
+	case p.on && now.Before(p.done):
+		return ec2types.InstanceStateNamePending
+	case !p.on && now.Before(p.done):
+		return ec2types.InstanceStateNameStopping
+	case !p.on:
+		return ec2types.InstanceStateNameStopped
+	}
 	return ec2types.InstanceStateNameRunning
 }
 
 // stateOf gives a state with its code. Source: EC2 API, InstanceState.
 func stateOf(name ec2types.InstanceStateName) *ec2types.InstanceState {
 	code := map[ec2types.InstanceStateName]int32{ec2types.InstanceStateNamePending: 0, ec2types.InstanceStateNameRunning: 16,
-		ec2types.InstanceStateNameShuttingDown: 32, ec2types.InstanceStateNameTerminated: 48}[name]
+		ec2types.InstanceStateNameShuttingDown: 32, ec2types.InstanceStateNameTerminated: 48, ec2types.InstanceStateNameStopping: 64,
+		ec2types.InstanceStateNameStopped: 80}[name]
 	return &ec2types.InstanceState{Code: aws.Int32(code), Name: name}
 }
 
@@ -52,6 +81,13 @@ func (i *instance) out(now time.Time) ec2types.Instance {
 		RootDeviceType: ec2types.DeviceTypeEbs,
 		State:          stateOf(i.state(now)),
 		Tags:           outTags(i.tags.at(now)),
+	}
+	if p := i.power(now); p != nil && !p.on {
+		code := "Client.UserInitiatedShutdown"
+		if p.hibernated {
+			code = "Client.UserInitiatedHibernate"
+		}
+		o.StateReason = &ec2types.StateReason{Code: aws.String(code), Message: aws.String(code + ": User initiated (" + wireTime(p.from) + ")")}
 	}
 	for _, v := range i.volumes {
 		a := v.attachment(now)

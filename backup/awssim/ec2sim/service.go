@@ -109,7 +109,10 @@ func (s *EC2) Definition() awssim.Definition {
 		Handlers: map[string]awssim.Handler{
 			"RunInstances":                         awssim.Write(s.runInstances),
 			"DescribeInstances":                    awssim.Read(s.describeInstances),
+			"DescribeInstanceTypes":                awssim.Read(s.describeInstanceTypes),
 			"TerminateInstances":                   awssim.Write(s.terminateInstances),
+			"StopInstances":                        awssim.Write(s.stopInstances),
+			"StartInstances":                       awssim.Write(s.startInstances),
 			"CreateVolume":                         awssim.Write(s.createVolume),
 			"AttachVolume":                         awssim.Write(s.attachVolume),
 			"DetachVolume":                         awssim.Write(s.detachVolume),
@@ -160,7 +163,7 @@ func bucket(operation string, input any) awssim.Bucket {
 		return awssim.Bucket{Name: operation, Capacity: 100, Refill: 10}
 	case "CopyImage":
 		return awssim.Bucket{Name: operation, Capacity: 100, Refill: 1}
-	case "DescribeRegions", "DescribeAvailabilityZones":
+	case "DescribeRegions", "DescribeAvailabilityZones", "DescribeInstanceTypes":
 		return awssim.Bucket{Name: operation, Capacity: 100, Refill: 20}
 	}
 	var filters []ec2types.Filter

@@ -1,0 +1,146 @@
+package swap_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/snapwarden/snapwarden/backup"
+	"github.com/snapwarden/snapwarden/ebs/swap"
+)
+
+// A run without a Store is started again from its beginning when its process has died: what it had attached is not taken for an old volume.
+func TestStartedAgain(t *testing.T) {
+	for _, stage := range []string{"create", "made", "unmount", "detach", "detached", "attach", "attached", "mount", "done"} {
+		t.Run(stage, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+				op, err := b.begin(t, s, swap.ActionSwap)
+				if stage == "done" {
+					op = finish(t, s, op, err)
+				} else {
+					op = storedUntil(t, s, op, err, stage)
+					op = once(t, s, op)
+				}
+				time.Sleep(time.Minute)
+				attached := slices.Contains([]string{"attach", "attached", "mount", "done"}, stage)
+				calls := len(b.world.Calls())
+				again, err := b.begin(t, s, swap.ActionSwap)
+				if err != nil || again.ID != op.ID {
+					t.Fatal(err)
+				}
+				if ids, said := findings(t, s, again); attached && len(ids) > 0 {
+					t.Errorf("findings %v %s", ids, said)
+				}
+				again = finish(t, s, again, nil)
+				want(t, again, backup.PhaseSucceeded, "")
+				for _, v := range append(b.swapped(again), b.kept()...) {
+					t.Error(v)
+				}
+				if made := b.made(again); len(made) != 2 || len(again.Made) != 2 {
+					t.Errorf("%d volumes, listed %v", len(made), again.Made)
+				}
+				old, err := swap.Replaced(again)
+				for _, d := range old {
+					if err != nil || d.Volume != b.old[d.Device] {
+						t.Errorf("%s at %s is called an old volume: %v", d.Volume, d.Device, err)
+					}
+				}
+				for _, c := range b.world.Calls()[calls:] {
+					if attached && c.Operation == "DetachVolume" {
+						t.Error("a volume was detached")
+					}
+				}
+			})
+		})
+	}
+}
+
+// What an earlier run has attached is not taken back with what this one did, and the end says so.
+func TestStartedAgainCanceled(t *testing.T) {
+	for _, action := range []backup.Action{swap.ActionSwap, swap.ActionBeside} {
+		t.Run(string(action), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+				op, err := b.begin(t, s, action)
+				want(t, finish(t, s, op, err), backup.PhaseSucceeded, "")
+				before := b.attached()
+				again, err := b.begin(t, s, action)
+				again = storedUntil(t, s, again, err, "attached")
+				if again, err = s.Cancel(t.Context(), again); err != nil {
+					t.Fatal(err)
+				}
+				again = finish(t, s, again, nil)
+				want(t, again, backup.PhaseFailed, backup.ErrFailed)
+				if !strings.Contains(again.Err().Error(), "were attached by an earlier run") {
+					t.Error(again.Err())
+				}
+				for device, v := range b.attached() {
+					if before[device] != v {
+						t.Errorf("%s at %s", v, device)
+					}
+				}
+				if len(b.attached()) != len(before) {
+					t.Errorf("attached %v", b.attached())
+				}
+			})
+		})
+	}
+}
+
+// A new volume that somebody has attached elsewhere before the disks are unmounted ends the work before anything is touched; and one of its own volumes at
+// the device of another is somebody's doing.
+func TestNewVolumeMoved(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+		op := b.until(t, s, "made")
+		time.Sleep(time.Minute)
+		b.move(t, op.Made[0].ID, b.instance.ID, "/dev/sdz")
+		op = finish(t, s, op, nil)
+		want(t, op, backup.PhaseFailed, backup.ErrConflict)
+		if len(b.host.calls) > 0 || b.attached()["/dev/sdf"] != b.old["/dev/sdf"] {
+			t.Errorf("hooks %v, attached %v", b.host.calls, b.attached())
+		}
+	})
+	inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+		op, err := b.begin(t, s, swap.ActionSwap)
+		op = finish(t, s, op, err)
+		f, g := op.Made[0].ID, op.Made[1].ID
+		for _, v := range []string{f, g} {
+			if _, err := b.client.DetachVolume(t.Context(), &awsec2.DetachVolumeInput{VolumeId: &v}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		b.move(t, f, b.instance.ID, "/dev/sdg")
+		b.move(t, g, b.instance.ID, "/dev/sdf")
+		again, err := b.begin(t, s, swap.ActionSwap)
+		want(t, finish(t, s, again, err), backup.PhaseFailed, backup.ErrConflict)
+	})
+}
+
+// A volume that the instance lists and that can not be seen is waited for.
+func TestOldVolumeUnseen(t *testing.T) {
+	for _, hidden := range []int{2, 1000} {
+		inBubble(t, func(t *testing.T, b *bench, _ *swap.Strategy) {
+			looks := 0
+			s := b.through(nil, func(out any) {
+				if out, ok := out.(*awsec2.DescribeVolumesOutput); ok {
+					if looks++; looks <= hidden {
+						out.Volumes = slices.DeleteFunc(out.Volumes, func(v ec2types.Volume) bool { return *v.VolumeId == b.old["/dev/sdg"] })
+					}
+				}
+			})
+			op := b.start(t, s, b.set)
+			if hidden < 1000 {
+				want(t, op, backup.PhaseSucceeded, "")
+				return
+			}
+			want(t, op, backup.PhaseFailed, backup.ErrNotFound)
+			if len(op.Made) > 0 || op.Updated.Sub(op.Started) < 6*time.Minute {
+				t.Errorf("made %v after %v", op.Made, op.Updated.Sub(op.Started))
+			}
+		})
+	}
+}
