@@ -342,7 +342,7 @@ func (s *Strategy) deleteOld(ctx context.Context, c *awselasticache.Client, op b
 		return op, st.keep(&op)
 	case check.no != nil:
 		op.Fail(check.no)
-		return op, nil
+		return op, nil //nolint:nilerr // the Operation has it
 	case check.notYet != "":
 		op.To(stageVerify, "")
 		s.park(&op, check.notYet, "nothing is deleted before")

@@ -242,7 +242,7 @@ func (s *Strategy) verifyRebuild(ctx context.Context, c *awselasticache.Client, 
 		return op, st.keep(&op)
 	case v.no != nil:
 		op.Fail(v.no)
-		return op, nil
+		return op, nil //nolint:nilerr // the Operation has it
 	case v.notYet != "":
 		s.park(&op, v.notYet, "nothing is deleted before")
 		return op, st.keep(&op)

@@ -59,7 +59,8 @@ func (l *linter) size() {
 		l.addWhole("DOC001", SeverityError, "", "%d bytes, and no policy has more than %d", len(text), MaxDocumentBytes)
 		return
 	}
-	n, most, warn, unit := len(text), 0, 0, "bytes"
+	n, warn, unit := len(text), 0, "bytes"
+	var most int
 	switch l.c.Kind {
 	case KindKey:
 		most = MaxKeyPolicy

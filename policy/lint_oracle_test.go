@@ -73,7 +73,7 @@ func (r keyRequest) meets(c policy.Condition) bool {
 				}
 				return strings.ReplaceAll(v, "${aws:PrincipalAccount}", r.account) == have
 			})
-			holds := false
+			var holds bool
 			switch operator {
 			case "StringEquals", "StringLike", "Bool":
 				holds = there && any
@@ -172,7 +172,7 @@ func TestLintAgainstRequests(t *testing.T) {
 			if !r.allowedBy(s) {
 				continue
 			}
-			want := ""
+			var want string
 			switch {
 			case r.action == "kms:CreateGrant" && r.forAWS == "false":
 				want = "KMS004"

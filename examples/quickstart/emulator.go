@@ -45,7 +45,7 @@ func (t refusing) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || resp.StatusCode < http.StatusInternalServerError || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 		return resp, err
 	}
-	resp.Body.Close()
+	_ = resp.Body.Close() // nothing of it is wanted
 	const code = "<Error><Code>InvalidAction</Code><Message>The emulator does not have this operation.</Message></Error>"
 	body := "<ErrorResponse>" + code + "</ErrorResponse>"
 	if awsmiddleware.GetServiceID(r.Context()) == awsec2.ServiceID {

@@ -149,7 +149,7 @@ func (c *cloud) rebuildRefused(ctx context.Context) error {
 			return err
 		}
 		c.out.print("\n7.%d %s\n", i+1, x.title)
-		code := backup.Code("")
+		var code backup.Code
 		op, err := p.caches.StartRebuild(ctx, r, backup.Spec{Token: fmt.Sprint("refused ", i), Name: fmt.Sprint("orders-before-", i+1), Options: o})
 		if err != nil {
 			code = backup.CodeOf(err)

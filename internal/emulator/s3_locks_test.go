@@ -54,7 +54,7 @@ func lockRows() []behaviour {
 				s.must("PutObject", err)
 				id := aws.ToString(out.VersionId)
 				on := s.hold(name, id, s3types.ObjectLockLegalHoldStatusOn)
-				status := ""
+				var status string
 				if got, err := s.own.GetObjectLegalHold(s.ctx, &awss3.GetObjectLegalHoldInput{Bucket: &name, Key: aws.String("k"), VersionId: &id}); err != nil {
 					status = code(err)
 				} else if status = "none"; got.LegalHold != nil {
@@ -98,7 +98,7 @@ func lockRows() []behaviour {
 			name := s.locked()
 			id, err := s.kept(name, s3types.ObjectLockModeGovernance)
 			s.must("PutObject", err)
-			mode := ""
+			var mode string
 			if out, err := s.own.GetObjectRetention(s.ctx, &awss3.GetObjectRetentionInput{Bucket: &name, Key: aws.String("k"), VersionId: &id}); err != nil {
 				mode = code(err)
 			} else if mode = "none"; out.Retention != nil {

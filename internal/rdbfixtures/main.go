@@ -89,7 +89,7 @@ func (d dump) make() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }() // a temporary one
 	server, err := redis.Start(folder, d.flags...)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 		case v.Class == awscall.Permanent && v.Code != backup.ErrDenied:
 			// What S3 refuses for good, also for a reason that nobody knows, ends the work; rights can come back.
 			op.Fail(e)
-			return op, nil
+			return op, nil //nolint:nilerr // the Operation has it
 		default:
 			return op, e
 		}
@@ -118,7 +118,7 @@ func (s *Strategy) load(ctx context.Context, c Clients, r backup.Ref, bucket, ke
 	if err != nil {
 		return nil, written, s3Table.Wrap(Kind, "GetObject", r, err)
 	}
-	defer out.Body.Close()
+	defer func() { _ = out.Body.Close() }() // what was read is checked
 	b, err := io.ReadAll(io.LimitReader(out.Body, s3export.MaxManifestBytes+1))
 	if err != nil {
 		return nil, written, s3Table.Wrap(Kind, "GetObject", r, err)

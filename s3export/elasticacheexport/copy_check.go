@@ -138,7 +138,7 @@ func (s *Strategy) checkCopy(ctx context.Context, op backup.Operation, st copySt
 	if err != nil {
 		return s.stop(op, elsewhere(to, err))
 	}
-	defer out.Body.Close()
+	defer func() { _ = out.Body.Close() }() // what was read is checked
 	got, err := s.stretch(ctx, to, out, &st.reading)
 	if err != nil {
 		return op, err

@@ -2,6 +2,7 @@ package elasticacheexport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -58,7 +59,7 @@ func (s *Strategy) unlisted(ctx context.Context, c Clients, op backup.Operation,
 	}
 	b, e := s.bucket(ctx, c, op.Ref, st.Bucket)
 	if e != nil || b.wrong == nil {
-		return next, nil
+		return next, nil //nolint:nilerr // it has failed already; this look would only have said more
 	}
 	op.Find(*b.wrong)
 	op.Fail(failure(op, "export", backup.CodeOf(err), b.wrong.Remedy, "%s: %w", b.wrong.Message, cause(err)))
@@ -67,7 +68,7 @@ func (s *Strategy) unlisted(ctx context.Context, c Clients, op backup.Operation,
 
 // cause is an error without the library's frame around it.
 func cause(err error) error {
-	if e, ok := err.(*backup.Error); ok && e.Err != nil {
+	if e := (*backup.Error)(nil); errors.As(err, &e) && e.Err != nil {
 		return e.Err
 	}
 	return err

@@ -17,7 +17,7 @@ func (s *Strategy) verify(ctx context.Context, c Clients, op backup.Operation, s
 	if err != nil {
 		return s.stop(op, err)
 	}
-	defer out.Body.Close()
+	defer func() { _ = out.Body.Close() }() // what was read is checked
 	got, err := s.stretch(ctx, op.Ref, out, &st.reading)
 	switch {
 	case err != nil:

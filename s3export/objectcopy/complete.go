@@ -189,7 +189,7 @@ func (st state) differs(dst *awss3.HeadObjectOutput) (bad []string, compared boo
 	if st.Key != "" && aws.ToString(dst.SSEKMSKeyId) != st.Key {
 		note("its key is %s and not %s", aws.ToString(dst.SSEKMSKeyId), st.Key)
 	}
-	if class := s3types.StorageClass(dst.StorageClass); class != st.Class && (class != "" || st.Class != s3types.StorageClassStandard) {
+	if class := dst.StorageClass; class != st.Class && (class != "" || st.Class != s3types.StorageClassStandard) {
 		note("its storage class is %s and not %s", class, st.Class)
 	}
 	return bad, compared

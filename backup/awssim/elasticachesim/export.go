@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awselasticache "github.com/aws/aws-sdk-go-v2/service/elasticache"
-	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 	"github.com/snapwarden/snapwarden/backup/awssim"
 )
 
@@ -80,7 +79,7 @@ func (s *ElastiCache) export(r *awssim.Request, from *snapshot, in *awselasticac
 	for i := range o.NodeSnapshots {
 		o.NodeSnapshots[i].SnapshotCreateTime, o.NodeSnapshots[i].CacheSize = nil, aws.String("")
 	}
-	return &awselasticache.CopySnapshotOutput{Snapshot: (*ectypes.Snapshot)(&o)}, nil
+	return &awselasticache.CopySnapshotOutput{Snapshot: &o}, nil
 }
 
 // exportKeys gives the keys of the objects that an export makes.

@@ -126,7 +126,7 @@ func checkWeekly(s string) error {
 // logText is a view of the log delivery: type, destination and format of each.
 func (c *config) logText() (all []string) {
 	for _, l := range c.logs {
-		to := ""
+		var to string
 		if d := l.DestinationDetails; d.CloudWatchLogsDetails != nil {
 			to = *d.CloudWatchLogsDetails.LogGroup
 		} else {

@@ -56,7 +56,7 @@ func Start(folder string, flags ...string) (*Server, error) {
 // Stop ends the server, saving nothing.
 func (s *Server) Stop() {
 	if s.conn != nil {
-		s.conn.Close()
+		_ = s.conn.Close() // the server is killed anyway
 	}
 	_ = s.cmd.Process.Kill() // it may have ended by itself
 	_ = s.cmd.Wait()         // so says its end
