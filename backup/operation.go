@@ -77,6 +77,9 @@ type Operation struct {
 	// Ref is what is acted upon: a resource for a backup, a recovery point for everything else.
 	Ref   Ref    `json:"ref"`
 	Token string `json:"token"`
+	// Input is a hash of Spec.Name, Spec.Options and what Bind was given; empty where that can not be hashed, as with a function among the Options. Of two
+	// Operations with one ID it tells whether they were asked for the same.
+	Input string `json:"input,omitempty"`
 	Owner string `json:"owner"`
 	// Tags are the caller's, for what is made.
 	Tags map[string]string `json:"tags,omitempty"`
@@ -160,9 +163,17 @@ func NewOperation(kind string, action Action, r Ref, spec Spec) (Operation, erro
 	now := time.Now().UTC().Round(0)
 	return Operation{
 		Version: OperationVersion, ID: operationID(kind, action, r, spec.Token), Kind: kind, Action: action, Ref: r,
-		Token: spec.Token, Owner: owner, Tags: cloneTags(spec.Tags), Phase: PhasePending,
+		Token: spec.Token, Input: inputOf("", spec.Name, spec.Options), Owner: owner, Tags: cloneTags(spec.Tags), Phase: PhasePending,
 		Since: now, Started: now, Updated: now, Deadline: now.Add(timeout), Poll: now,
 	}, nil
+}
+
+// Bind makes further arguments of a Start part of Input, in their order: where a copy goes, the moment that is restored. A Strategy calls it for all that
+// decides what its work does and is neither in Spec nor in the Ref. The values must have a JSON form that tells them apart.
+func (op *Operation) Bind(values ...any) {
+	if op.Input != "" {
+		op.Input = inputOf(op.Input, values...)
+	}
 }
 
 // Intent says what a Step may do about the call that Next names.

@@ -19,6 +19,7 @@ func fullOperation(t testing.TB) Operation {
 	t.Helper()
 	op := testOperation(t, "token")
 	at := time.Date(2026, 11, 20, 1, 2, 3, 456789, time.UTC)
+	op.Input = "abc"
 	op.Phase, op.Stage, op.Since, op.Next, op.Attempt, op.Intended = PhaseRunning, "copy", at, "CopySnapshot", 2, at.Add(1)
 	op.Unstored, op.Settling, op.Canceling = true, true, true
 	op.Percent, op.Started, op.Updated, op.Deadline, op.Poll = 7, at.Add(2), at.Add(3), at.Add(4), at.Add(5)
@@ -46,7 +47,7 @@ func TestNewOperation(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := Operation{
-			Version: 1, ID: operationID("test", ActionCopy, testRef, "t"), Kind: "test", Action: ActionCopy, Ref: testRef, Token: "t", Owner: "me",
+			Version: 1, ID: operationID("test", ActionCopy, testRef, "t"), Kind: "test", Action: ActionCopy, Ref: testRef, Token: "t", Input: "jgahwovpcuz3pebkxikbsqvbmy", Owner: "me",
 			Tags: map[string]string{"team": "blue"}, Phase: PhasePending, Since: now, Started: now, Updated: now, Poll: now, Deadline: now.Add(time.Hour),
 		}
 		if d := cmp.Diff(want, op); d != "" {
@@ -346,7 +347,7 @@ func TestOperationRoundTrip(t *testing.T) {
 // TestOperationGolden holds the JSON of this release, which later ones must read.
 func TestOperationGolden(t *testing.T) {
 	const golden = `{"version":1,"id":"op-62ynibwm2xpbkhikdhrliudp74","kind":"test","action":"backup",` +
-		`"ref":{"type":"test/thing","account":"123456789012","region":"eu-west-1","id":"thing-1"},"token":"token","owner":"snapwarden",` +
+		`"ref":{"type":"test/thing","account":"123456789012","region":"eu-west-1","id":"thing-1"},"token":"token","input":"abc","owner":"snapwarden",` +
 		`"tags":{"team":"blue"},"phase":"running","stage":"copy","since":"2026-11-20T01:02:03.000456789Z","next":"CopySnapshot","attempt":2,` +
 		`"intended":"2026-11-20T01:02:03.00045679Z","unstored":true,"settling":true,"canceling":true,"percent":7,` +
 		`"started":"2026-11-20T01:02:03.000456791Z","updated":"2026-11-20T01:02:03.000456792Z","deadline":"2026-11-20T01:02:03.000456793Z",` +

@@ -124,6 +124,9 @@ func validRun(s string) bool {
 
 // Start accepts an Operation that a Strategy has started: with a Store it is stored, and if the Store has one with its ID already, that one
 // is returned as it is, however far it got. When Start returns without an error, the work will not be lost; nothing was sent to AWS yet.
+//
+// If the stored one was asked for something else under the same token, which Operation.Input tells, it is returned with ErrConflict: it is not
+// what is wanted now. It stays as it is, and Unfinished gives it if it has not ended.
 func (r *Runner) Start(ctx context.Context, op Operation) (Operation, error) {
 	if _, err := r.strategy(op); err != nil {
 		return op, err
@@ -158,6 +161,9 @@ func (r *Runner) Start(ctx context.Context, op Operation) (Operation, error) {
 		if rec.Version != h.rec.Version {
 			h.rec, h.have, h.dirty = rec, false, false
 		}
+		if err := r.asAsked(op, h.rec.Operation); err != nil {
+			return h.rec.Operation.clone(), err
+		}
 		r.tell(ctx, EventResumed, h.rec.Operation, nil, 0)
 		return h.rec.Operation.clone(), nil
 	}
@@ -166,12 +172,24 @@ func (r *Runner) Start(ctx context.Context, op Operation) (Operation, error) {
 		return op, err
 	}
 	if !created {
+		if err := r.asAsked(op, rec.Operation); err != nil {
+			return rec.Operation, err
+		}
 		r.tell(ctx, EventResumed, rec.Operation, nil, 0)
 		return rec.Operation, nil
 	}
 	h.rec, h.have = rec, true
 	r.tell(ctx, EventStarted, rec.Operation, nil, 0)
 	return rec.Operation.clone(), nil
+}
+
+// asAsked refuses what is stored if it was asked for something else than op: to report it as what is wanted now would be untrue.
+func (r *Runner) asAsked(op, stored Operation) error {
+	if op.Input == stored.Input || op.Input == "" || stored.Input == "" {
+		return nil
+	}
+	return r.fault(stored, "start", ErrConflict, fmt.Errorf("the token %q was used on %s for work with another name or other options, which is %s", stored.Token, stored.Started.Format(time.RFC3339), stored.Phase),
+		"use another token, or the same name and options as then")
 }
 
 // Step makes one Step of an Operation, now, whatever its Poll says, and returns what it has become. With a Store, what is stored counts and
@@ -370,7 +388,7 @@ func isError(err error) bool {
 // same tells whether two forms of one Operation differ in nothing that is worth a write: when it was looked at, and when it will be, is not. It
 // runs in every Step, so it names the fields instead of using reflection; a test holds it against the type.
 func same(a, b Operation) bool {
-	return a.Version == b.Version && a.ID == b.ID && a.Kind == b.Kind && a.Action == b.Action && a.Ref == b.Ref && a.Token == b.Token && a.Owner == b.Owner &&
+	return a.Version == b.Version && a.ID == b.ID && a.Kind == b.Kind && a.Action == b.Action && a.Ref == b.Ref && a.Token == b.Token && a.Input == b.Input && a.Owner == b.Owner &&
 		a.Phase == b.Phase && a.Stage == b.Stage && a.Since.Equal(b.Since) && a.Next == b.Next && a.Attempt == b.Attempt && a.Intended.Equal(b.Intended) &&
 		a.Unstored == b.Unstored && a.Settling == b.Settling && a.Canceling == b.Canceling && a.Percent == b.Percent && a.Started.Equal(b.Started) &&
 		a.Deadline.Equal(b.Deadline) && bytes.Equal(a.State, b.State) && slices.Equal(a.Points, b.Points) && slices.Equal(a.Made, b.Made) &&

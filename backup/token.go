@@ -3,6 +3,7 @@ package backup
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,6 +29,19 @@ func digest(parts ...string) string {
 // operationID is "op-" and 26 letters and digits: 128 bits, lower case, fit for names and tags of every service.
 func operationID(kind string, action Action, r Ref, token string) string {
 	return "op-" + digest("operation", kind, string(action), r.Type, r.Account, r.Region, r.ID, token)
+}
+
+// inputOf hashes values by their JSON, after what was hashed before. It is empty where a value has none.
+func inputOf(before string, values ...any) string {
+	parts := []string{"input", before}
+	for _, v := range values {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return ""
+		}
+		parts = append(parts, fmt.Sprintf("%T", v), string(b))
+	}
+	return digest(parts...)
 }
 
 // NewToken gives the idempotency token of the work on r that falls into slot, which is whatever names the occasion: "2026-11-20", "before

@@ -87,6 +87,7 @@ func (s *Strategy) StartCopy(_ context.Context, point backup.Ref, to backup.Dest
 	if to.Region == "" {
 		to.Region = point.Region
 	}
+	op.Bind(to)
 	st := copyState{To: to}
 	if spec.Options != nil {
 		o, ok := spec.Options.(CopyOptions)

@@ -60,6 +60,7 @@ func (s *Strategy) StartCopy(_ context.Context, point backup.Ref, to backup.Dest
 	if n := len(op.OwnTags(point)) + 1; n > maxTags {
 		return backup.Operation{}, invalid(op.Action, point, "a resource has at most 50 tags, the library's own included: use fewer", "%d tags would be needed", n)
 	}
+	op.Bind(to.KMSKeyID)
 	st := backupState{Name: policy.CanonicalName(spec.Name), KMSKeyID: to.KMSKeyID, Copy: &copied{}}
 	if st.Name == "" {
 		st.Name = ownName(strings.TrimPrefix(op.ID, "op-"))

@@ -86,6 +86,7 @@ func (s *Strategy) StartCopy(_ context.Context, point backup.Ref, to backup.Dest
 	if to.Region == "" {
 		to.Region = point.Region
 	}
+	op.Bind(to)
 	st := copyState{To: to, Name: policy.CanonicalName(spec.Name)}
 	if spec.Options != nil {
 		o, ok := spec.Options.(CopyOptions)

@@ -35,6 +35,7 @@ func (s *Strategy) startTimeRestore(source backup.Ref, at time.Time, spec backup
 			return backup.Operation{}, invalid(op.Action, source, "choose a time that has passed, or the zero time for the latest", "the time %s is in the future", at.Format(time.RFC3339))
 		}
 	}
+	op.Bind(at)
 	if ofCluster(source) {
 		if op, err = startClusterRestore(op, spec); err != nil {
 			return backup.Operation{}, err

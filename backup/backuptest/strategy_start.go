@@ -42,14 +42,18 @@ func checkStartOperation(t tb, b *bench) {
 		}
 		got := op
 		got.Stage, got.Next, got.State, got.Poll, got.Findings = want.Stage, want.Next, want.State, want.Poll, want.Findings
-		if b.live { // two calls at one instant are for bubbles
+		got.Input = want.Input // the Strategy binds what its Start takes beside the Spec
+		if b.live {            // two calls at one instant are for bubbles
 			got.Since, got.Started, got.Updated, got.Deadline = want.Since, want.Started, want.Updated, want.Deadline
 		}
-		same(t, "starting the "+string(f.action)+" (Stage, Next, State, Poll and Findings are the Strategy's)", got, want)
+		same(t, "starting the "+string(f.action)+" (Stage, Next, State, Poll, Findings and Input are the Strategy's)", got, want)
 
 		again, err := f.start(b.process(), f.ref, spec)
 		if err != nil || again.ID != op.ID {
 			t.Errorf("starting the %s again gives the ID %q and the error %v, the first was %q", f.action, again.ID, err, op.ID)
+		}
+		if again.Input != op.Input {
+			t.Errorf("starting the %s again with the same arguments gives another Input: a Runner would refuse what it began before", f.action)
 		}
 		spec.Token = b.prefix + "two"
 		if other, err := f.start(b.Strategy, f.ref, spec); err != nil || other.ID == op.ID {

@@ -34,6 +34,7 @@ func (s *Strategy) StartCopy(_ context.Context, point backup.Ref, to backup.Dest
 	if to.Region == "" {
 		to.Region = point.Region
 	}
+	op.Bind(to)
 	st := makeState{To: to}
 	if st.Name, err = imageName(op, spec); err != nil {
 		return backup.Operation{}, err

@@ -106,6 +106,7 @@ func (s *Strategy) StartCopy(ctx context.Context, point backup.Ref, to backup.De
 	if to.Region == "" {
 		to.Region = point.Region
 	}
+	op.Bind(to)
 	st := copyState{To: to, Opt: o}
 	// What a copy of one file refuses, the copy of all would.
 	if _, err := s.one(ctx, op, st, bucket, key, o.StorageClass); err != nil {
