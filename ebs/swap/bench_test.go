@@ -37,6 +37,8 @@ type bench struct {
 	host     *host
 	// rootGoes tells that the root volume may be replaced.
 	rootGoes bool
+	// options changes those of the strategy.
+	options func(o *swap.Options)
 }
 
 // host is the operating system: it knows which volumes are mounted, and that none may be detached while it is.
@@ -142,7 +144,11 @@ func (b *bench) made(op backup.Operation) (all []ec2sim.VolumeInfo) {
 }
 
 func (b *bench) strategy(cfg aws.Config) *swap.Strategy {
-	return swap.NewFromConfig(cfg, func(o *swap.Options) { o.Hooks = b.host })
+	return swap.NewFromConfig(cfg, func(o *swap.Options) {
+		if o.Hooks = b.host; b.options != nil {
+			b.options(o)
+		}
+	})
 }
 
 func inBubble(t *testing.T, f func(t *testing.T, b *bench, s *swap.Strategy)) {

@@ -91,6 +91,7 @@ func (s *Strategy) mountAgain(op backup.Operation, st state, cause *backup.Error
 	st.Failure = &backup.Failure{Code: cause.Code, Op: cause.Op, Message: cut(cause.Err.Error()), Hint: cause.Hint}
 	st.Tries, st.Lost, st.Began = 0, time.Time{}, time.Now().UTC().Round(0)
 	op.To(stageBackMount, "Mount")
+	findBack(&op, st)
 	return op, op.SetState(st)
 }
 

@@ -43,6 +43,10 @@ type state struct {
 	Tries int `json:"n,omitempty"`
 	// Lost is since when something that must be there has not been seen.
 	Lost time.Time `json:"l,omitzero"`
+	// Why is why the first of the old volumes that are Out could not be attached again.
+	Why string `json:"y,omitempty"`
+	// untouched tells, within a Step, that surely no DetachVolume was accepted. It is never stored: what is known of a call is not known of the next one.
+	untouched bool
 }
 
 // disk is a device with its old and its new volume.
@@ -58,12 +62,14 @@ type disk struct {
 	Stays bool `json:"st,omitempty"`
 	// Busy tells that it stays because the operating system did not let it go, though EC2 was asked to detach it.
 	Busy bool `json:"by,omitempty"`
+	// Out tells that the old volume could not be attached again.
+	Out bool `json:"ou,omitempty"`
 }
 
-// old and fresh give the disks with their old and with their new volumes, as far as there are any.
+// old and fresh give the disks with their old and with their new volumes, as far as there are any and they move.
 func (st state) old() (all []Disk) {
 	for _, d := range st.Disks {
-		if d.Old != "" && !d.Stays {
+		if d.Old != "" && !d.Stays && !d.Out {
 			all = append(all, Disk{d.Old, d.Device})
 		}
 	}
@@ -87,6 +93,37 @@ func (st state) came() (all []Disk) {
 		}
 	}
 	return all
+}
+
+// there gives the old volumes that were not detached, or are attached again.
+func (st state) there() (all []Disk) {
+	for _, d := range st.Disks {
+		if d.Old != "" && !d.Out {
+			all = append(all, Disk{d.Old, d.Device})
+		}
+	}
+	return all
+}
+
+// stay leaves an old volume where it is, which the operating system holds.
+func (st *state) stay(volume string) {
+	for i, d := range st.Disks {
+		if d.Old == volume {
+			st.Disks[i].Stays, st.Disks[i].Busy = true, true
+		}
+	}
+}
+
+// giveUp has the others go on without an old volume that can not be attached again.
+func (st *state) giveUp(volume string, why error) {
+	for i, d := range st.Disks {
+		if d.Old == volume {
+			st.Disks[i].Out = true
+		}
+	}
+	if st.Why == "" {
+		st.Why = cut(why.Error())
+	}
 }
 
 // Replaced gives the volumes that a swap has taken, or will take, from the instance, with the devices that they had. They are never deleted.

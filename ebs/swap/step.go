@@ -3,6 +3,7 @@ package swap
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +65,9 @@ func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operat
 	if st.Came {
 		back = append(st.came(), leaving...)
 	}
-	if op, over, err := s.inTime(op, st); over || err != nil {
+	// What was not sent by a process that could still say so was not sent. Without a Store an attempt is not recorded before it is made.
+	st.untouched = op.Stage == stageDetach && !st.Off && (op.Intent() == backup.Send || op.Attempt == 0 && !op.Unstored)
+	if op, over, err := s.inTime(ctx, c, op, st); over || err != nil {
 		return op, err
 	}
 	switch op.Stage {
@@ -109,7 +112,7 @@ func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operat
 		return s.hook(ctx, op, st, coming, true)
 	case stageBackMount:
 		if op.Action == ActionSwap {
-			leaving, _ = Replaced(op) // also those that were never detached
+			leaving = st.there() // also those that were never detached
 		}
 		return s.hook(ctx, op, st, leaving, true)
 	}
@@ -123,7 +126,9 @@ func (s *Strategy) next(op *backup.Operation, st state) error {
 	case stageDetach:
 		st.Off = true
 	case stageUnmount, stageDetached, stageBackDetached:
-		st.Began = time.Now().UTC().Round(0)
+		if stillBusy(st) == "" { // what is held has been waited for since then
+			st.Began = time.Now().UTC().Round(0)
+		}
 	}
 	if err := op.SetState(st); err != nil {
 		return err
@@ -138,15 +143,17 @@ func (s *Strategy) next(op *backup.Operation, st state) error {
 	case op.Action == ActionBeside && op.Stage == stageMade:
 		to = [2]string{stageAttach, "AttachVolume"}
 	case op.Action == ActionBeside && op.Stage == stageBackDetached, op.Stage == stageBackMount:
-		notReplaced(op)
-		op.Fail(s.end(*op, st, notAsWas(st)))
+		s.over(op, st, "")
 		return nil
 	case op.Action == ActionDetach && op.Stage == stageDetached, op.Stage == stageMount:
+		if op.Action == ActionSwap {
+			findReplaced(op, st, true)
+		}
 		op.Succeed()
 		return nil
 	}
-	if op.Stage == stageUnmount {
-		findReplaced(op, st)
+	if op.Action == ActionSwap && op.Stage == stageUnmount {
+		findReplaced(op, st, false)
 	}
 	op.To(to[0], to[1])
 	if to[1] == "" {
@@ -169,14 +176,24 @@ func (s *Strategy) end(op backup.Operation, st state, more string) error {
 	return e
 }
 
-// fail begins to take the work back because of an error that will not pass, from wherever it stands; or ends it where that is being done already.
+// over ends the work that was taken back, as far as it could be; more is what is not as it was.
+func (s *Strategy) over(op *backup.Operation, st state, more string) {
+	drop(op, backID)
+	more += notAsWas(st)
+	if off := notBack(st); off != "" {
+		findReplaced(op, state{Disks: slices.DeleteFunc(slices.Clone(st.Disks), func(d disk) bool { return !d.Out })}, false)
+		op.Fail(failure(*op, ended(st.Failure, true), byHand, "%s; and it could not be taken back: %s. The old volumes that are not seen attached again are %s%s", st.Failure.Message, st.Why, off, more))
+		return
+	}
+	drop(op, replacedID) // the old volumes are where they were
+	op.Fail(s.end(*op, st, more))
+}
+
+// fail begins to take the work back because of an error that will not pass, from wherever it stands; or ends it where that is being done already, which a
+// swap does disk by disk.
 func (s *Strategy) fail(op backup.Operation, st state, cause *backup.Error) (backup.Operation, error) {
 	if st.Failure != nil {
-		if op.Action != ActionSwap {
-			op.Fail(s.end(op, st, fmt.Sprintf("; and it could not be taken back: %v", cause.Err)))
-			return op, nil
-		}
-		op.Fail(failure(op, ended(st.Failure, true), byHand, "%s; and it could not be taken back: %s. The old volumes are %s", st.Failure.Message, cut(cause.Err.Error()), named(st)))
+		op.Fail(s.end(op, st, fmt.Sprintf("; and it could not be taken back: %v", cause.Err)))
 		return op, nil
 	}
 	st.Failure = &backup.Failure{Code: cause.Code, Op: cause.Op, Message: cut(cause.Err.Error()), Hint: cause.Hint}
@@ -189,37 +206,47 @@ func (s *Strategy) fail(op backup.Operation, st state, cause *backup.Error) (bac
 	case stageUnmount:
 		op.To(stageBackMount, "Mount")
 	case stageDetach, stageDetached, stageAttach, stageAttached:
-		if op.Action == ActionDetach {
+		switch {
+		case op.Action == ActionDetach, op.Action == ActionSwap && st.untouched:
 			op.To(stageBackMount, "Mount") // it is where it was
-			break
+		case op.Action == ActionSwap && op.Stage == stageDetach && !st.Off && left(op) < hurry:
+			// Perhaps nothing was detached, and then DetachVolume would begin it now. AttachVolume is refused for what is there. If it was sent, then long
+			// ago, before the reserve was touched: what is seen now is true.
+			op.To(stageBackAttach, "AttachVolume")
+		default:
+			op.To(stageBackDetach, "DetachVolume")
 		}
-		op.To(stageBackDetach, "DetachVolume")
 	default:
 		op.Fail(cause)
+		return op, nil
 	}
+	findBack(&op, st)
 	return op, nil
 }
 
-// refused goes on after an error of a call on one disk. What may pass is tried again for as long as something may be invisible.
+// refused goes on after an error of a call on one disk. What may pass is tried again for a while.
 func (s *Strategy) refused(op backup.Operation, st state, call string, err error) (backup.Operation, error) {
 	v := table.Classify(err)
-	failed := v.Error(Kind, call, op.Ref, err)
-	switch v.Class {
-	case awscall.Permanent:
-		return s.fail(op, st, failed)
-	case awscall.NotYet:
-		if time.Since(op.Since) >= s.opts.Settle {
-			return s.fail(op, st, failed)
-		}
-		op.Find(backup.Finding{ID: "ebs-swap.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: v.AWSCode, Remedy: v.Hint})
-		op.PollIn(s.opts.PollMin)
-		return op, nil
+	passes := v.Class != awscall.Permanent && (v.Class != awscall.NotYet || time.Since(op.Since) < s.settle(op))
+	if passes && (v.Class == awscall.NotYet || st.Failure != nil || !s.stuck(op, st, limit)) {
+		return s.retry(op, st, call, err)
 	}
-	if s.stuck(op, st, limit) && st.Failure == nil {
-		return s.fail(op, st, failed)
+	return s.fail(op, st, v.Error(Kind, call, op.Ref, err))
+}
+
+// retry makes the same call again after an error that may pass.
+func (s *Strategy) retry(op backup.Operation, st state, call string, err error) (backup.Operation, error) {
+	v := table.Classify(err)
+	if st.untouched && (v.Class == awscall.NotYet || v.Class == awscall.NotApplied) {
+		op.Unsent() // so that the next attempt still knows it
+	}
+	if v.Class == awscall.NotYet {
+		op.Find(backup.Finding{ID: "ebs-swap.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: v.AWSCode, Remedy: v.Hint})
+		s.wait(&op)
+		return op, op.SetState(st)
 	}
 	// Calls on a volume by its id repeat harmlessly; what one of them did is seen at the next look.
-	return op, failed
+	return op, v.Error(Kind, call, op.Ref, err)
 }
 
 // create makes the volumes. CreateVolume has a client token, here a deterministic one: the same call again gives the same volume. What an earlier attempt

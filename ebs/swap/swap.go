@@ -7,7 +7,8 @@
 //
 // The procedure is AWS's own: make the volumes, unmount, detach, attach, mount. It can be interrupted anywhere and is carried on where it stands. No volume
 // is ever deleted: the replaced ones stay, detached and as they were. Where a new volume can not be attached, an old one stays busy, or the deadline comes
-// near, what was detached is attached again, and the Operation fails with the instance as it was.
+// near, what was detached is attached again, and the Operation fails with the instance as it was. Where that can not be done for a volume, the others are
+// attached and mounted all the same, and the error names it.
 //
 // The root volume is swapped only of a stopped instance, alone, and where SwapOptions.Root asks for it; otherwise make an image, or use EC2's replacement
 // of root volumes, which can be done while the instance runs.
@@ -61,7 +62,8 @@ type Disk struct {
 type Hooks interface {
 	// Unmount stops what uses the disks and unmounts them. After an error Mount is called with the same disks.
 	Unmount(ctx context.Context, instance backup.Ref, disks []Disk) error
-	// Mount mounts the disks, of which the volumes are new ones at known devices, or, when a swap was taken back, the old ones.
+	// Mount mounts the disks, of which the volumes are new ones at known devices, or, when a swap was taken back, the old ones: those of them that could be
+	// attached again, where that are not all.
 	Mount(ctx context.Context, instance backup.Ref, disks []Disk) error
 }
 
@@ -75,9 +77,10 @@ type Options struct {
 	Account string
 	// Hooks unmount and mount; nil means that nothing is mounted, or that the caller has seen to it.
 	Hooks Hooks
-	// PollMin and PollMax limit the time between two looks; 0 means 5 and 30 seconds. Within them it is a twentieth of the time waited.
+	// PollMin and PollMax limit the time between two looks; 0 means 5 and 30 seconds. Within them it is a twentieth of the time waited. A swap looks once
+	// a minute at least while disks are off.
 	PollMin, PollMax time.Duration
-	// Settle is how long something new may stay invisible; 0 means 6 minutes.
+	// Settle is how long something new may stay invisible; 0 means 6 minutes. A swap takes no more than these 6 minutes while disks are off.
 	Settle time.Duration
 	// Park is how long to wait after EC2, or a hook, refused for a reason that may pass; 0 means 30 seconds.
 	Park time.Duration
@@ -222,7 +225,8 @@ func plain(s string) bool {
 
 // Start makes the Operation that swaps the volumes of an instance for new ones made of point, an ebs.Snapshot or an ebs.Set, which must be complete.
 // Spec.Options must be SwapOptions. The new volumes are listed in Made; the old ones stay and are named in findings with the id "ebs-swap.replaced", the
-// first eight one by one; Replaced gives all.
+// first eight one by one; Replaced gives all. Delete none of them before the swap has succeeded: before that these findings say only where the volumes
+// were, and one with the id "ebs-swap.taken-back" why a swap is being taken back. After a failure they name what could not be attached again.
 //
 // Nothing is sent after the deadline, so a swap does not come near it with disks off: Spec.Timeout is at least MinTimeout, or 0 for the default. With
 // less than an hour left nothing is unmounted, and with less than half an hour left a swap whose volumes are not attached is taken back. So is one
@@ -300,6 +304,12 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 			op.Unsent()
 		}
 		return op, err
+	}
+	switch next.Stage {
+	case stageDetach, stageDetached, stageAttach, stageAttached, stageBackDetach, stageBackDetached, stageBackAttach, stageBackAttached:
+		if next.Action == ActionSwap && !next.Done() && time.Until(next.Poll) > slowest {
+			next.PollIn(slowest)
+		}
 	}
 	return next, nil
 }
