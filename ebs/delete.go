@@ -40,8 +40,11 @@ type deleteState struct {
 	// Gone are those of them whose deletion EC2 has accepted, or of which it has said that they do not exist: a call that changes something
 	// sees what is true.
 	Gone []string `json:"g,omitempty"`
-	// Lost is since when nothing was found.
-	Lost time.Time `json:"l,omitzero"`
+	// Lost is since when nothing was found, and Unheard since when a read that guards the deletion is not answered.
+	Lost    time.Time `json:"l,omitzero"`
+	Unheard time.Time `json:"u,omitzero"`
+	// Begun: EC2 has accepted a deletion.
+	Begun bool `json:"b,omitempty"`
 }
 
 // StartDelete makes the Operation that deletes a snapshot, or a set with all its members. What is locked, what an image is made of, also one that is
@@ -102,14 +105,10 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 			}
 		}
 		refused, err := s.deleteVetoes(ctx, c, op, slices.Sorted(maps.Keys(found)))
-		if err != nil && len(st.Gone) == 0 {
-			op.Unsent()
-			if time.Since(op.Since) < unanswered || backup.CodeOf(err) != backup.ErrUnavailable {
-				return op, err
-			}
-			op.Fail(failure(op, "delete", backup.ErrUnavailable, "nothing was deleted; start again with another token when EC2 answers", "what may keep the snapshots could not be looked at: %w", err))
-			return op, nil
+		if err != nil && !st.Begun {
+			return s.unheard(op, st, found, err)
 		}
+		st.Unheard = time.Time{}
 		if len(refused) > 0 {
 			s.remaining(&op, found)
 			op.Fail(refused[0])
@@ -117,7 +116,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 		}
 		gone, err := s.deleteAll(ctx, c, &op, op.Ref, st.Snapshots, st.Gone)
 		if len(gone) > len(st.Gone) {
-			st.Gone = gone
+			st.Gone, st.Begun = gone, true
 			if err := op.SetState(st); err != nil {
 				return op, err
 			}
@@ -130,9 +129,10 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 		if err != nil || op.Done() {
 			return op, err
 		}
+		st.Begun = true
 		op.To(stageGone, "")
 		op.PollIn(s.opts.PollMin)
-		return op, nil
+		return op, op.SetState(st)
 	case stageGone:
 		found, err := s.byID(ctx, c, op.Ref, st.Snapshots)
 		if err != nil {
@@ -162,6 +162,33 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 		return op, nil
 	}
 	return op, failure(op, "delete", backup.ErrInvalid, "the operation was changed, or a newer release wrote it", "unknown stage %q", op.Stage)
+}
+
+// unheard waits for the answer of a read that guards the deletion, and ends the deletion when that lasts. found is what is there.
+func (s *Strategy) unheard(op backup.Operation, st deleteState, found map[string]ec2types.Snapshot, err error) (backup.Operation, error) {
+	sent := op.Intent() != backup.Send
+	if !sent {
+		op.Unsent()
+	}
+	if backup.CodeOf(err) != backup.ErrUnavailable {
+		return op, err
+	}
+	if st.Unheard.IsZero() {
+		st.Unheard = time.Now().UTC().Round(0)
+	}
+	if time.Since(st.Unheard) < unanswered {
+		op.Find(backup.Finding{ID: "ebs.unanswered", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "EC2 does not answer what may keep the snapshots; nothing is deleted before it does",
+			Remedy: "it is asked again for a quarter of an hour"})
+		s.wait(&op)
+		return op, op.SetState(st)
+	}
+	hint := "nothing was deleted; start again with another token when EC2 answers"
+	if sent {
+		hint = "a deletion was perhaps sent before; what is left is listed in Points: start again with another token when EC2 answers"
+		s.remaining(&op, found)
+	}
+	op.Fail(failure(op, "delete", backup.ErrUnavailable, hint, "what may keep the snapshots could not be looked at: %w", err))
+	return op, op.SetState(st)
 }
 
 // lookDelete finds the members and refuses what must not be deleted.

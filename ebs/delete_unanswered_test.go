@@ -1,6 +1,7 @@
 package ebs_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,39 @@ func TestDeleteWaitsAtTheCall(t *testing.T) {
 		op = finish(t, s, op, nil)
 		if backup.CodeOf(op.Err()) != backup.ErrConflict || count(b, "DeleteSnapshot") > 0 || blind.Fired() != 1 {
 			t.Errorf("%s: %v, %d calls, %d blind listings", op.Phase, op.Err(), count(b, "DeleteSnapshot"), blind.Fired())
+		}
+	})
+}
+
+// A process that was away takes its first read without an answer for what it is: the first one.
+func TestDeleteAfterAnAbsence(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, s *ebs.Strategy) {
+		op, err := s.StartDelete(t.Context(), b.backedUp(t, t.Context(), b.instance), backup.Spec{Token: "d"})
+		for range 100 {
+			if err != nil || op.Stage == "delete" {
+				break
+			}
+			op, err = s.Step(t.Context(), op)
+		}
+		time.Sleep(time.Hour)
+		silent := b.world.Inject(awssim.Fault{Operation: "DescribeLockedSnapshots", Times: 3, Kind: awssim.FaultError, Error: awssim.Error{Status: 500, Code: "InternalError", Message: "no"}})
+		want(t, finish(t, s, op, err), backup.PhaseSucceeded, "")
+		if silent.Fired() != 3 {
+			t.Errorf("%d reads were not answered", silent.Fired())
+		}
+	})
+}
+
+// Where a deletion was perhaps applied, the end does not say that nothing was, and lists what is left.
+func TestDeleteUnansweredAfterALostAnswer(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, s *ebs.Strategy) {
+		op, err := s.StartDelete(t.Context(), b.backedUp(t, t.Context(), b.instance), backup.Spec{Token: "d"})
+		b.world.Inject(awssim.Fault{Operation: "DeleteSnapshot", Kind: awssim.FaultLostReply, Times: 3})
+		b.world.Inject(awssim.Fault{Operation: "DescribeLockedSnapshots", Skip: 1, Times: -1, Kind: awssim.FaultError, Error: awssim.Error{Status: 500, Code: "InternalError", Message: "no"}})
+		op = finish(t, s, op, err)
+		want(t, op, backup.PhaseFailed, backup.ErrUnavailable)
+		if hint := backup.HintOf(op.Err()); !strings.Contains(hint, "perhaps") || len(op.Points) != 2 {
+			t.Errorf("hint %q, points %v", hint, op.Points)
 		}
 	})
 }

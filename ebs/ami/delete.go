@@ -47,8 +47,9 @@ type deleteState struct {
 	Kept  []string  `json:"k,omitempty"`
 	Why   string    `json:"w,omitempty"`
 	Since time.Time `json:"si,omitzero"`
-	// Lost is since when nothing was found.
-	Lost time.Time `json:"l,omitzero"`
+	// Lost is since when nothing was found, and Unheard since when a read that guards the deletion is not answered.
+	Lost    time.Time `json:"l,omitzero"`
+	Unheard time.Time `json:"u,omitzero"`
 }
 
 // StartDelete makes the Operation that deregisters an image and then deletes its snapshots, those that were made with it and that no other image uses. An
@@ -150,8 +151,9 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsec2.Client, op backup.O
 	st.Lost, st.Token, st.Snapshots = time.Time{}, tagMap(x.Tags)[backup.TagToken], snapshotsOf(x)
 	refused, unseen, err := s.vetoes(ctx, c, op, st)
 	if err != nil {
-		return unheard(op, err)
+		return s.unheard(op, st, err)
 	}
+	st.Unheard = time.Time{}
 	if refused != nil {
 		op.Fail(refused)
 		return op, nil
@@ -171,13 +173,30 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsec2.Client, op backup.O
 // unanswered is for how long a read that only guards a deletion is repeated.
 const unanswered = 15 * time.Minute
 
-// unheard gives back the error of a read that guards a deletion, and ends the deletion if that lasts: nothing was deleted.
-func unheard(op backup.Operation, err error) (backup.Operation, error) {
-	if time.Since(op.Since) < unanswered || backup.CodeOf(err) != backup.ErrUnavailable {
+// unheard waits for the answer of a read that guards a deletion, and ends the deletion when that lasts.
+func (s *Strategy) unheard(op backup.Operation, st deleteState, err error) (backup.Operation, error) {
+	sent := op.Next != "" && op.Intent() != backup.Send
+	if op.Next != "" && !sent {
+		op.Unsent()
+	}
+	if backup.CodeOf(err) != backup.ErrUnavailable {
 		return op, err
 	}
-	op.Fail(failure(op, "delete", backup.ErrUnavailable, "nothing was deleted; start again with another token when EC2 answers", "what may keep the image or its snapshots could not be looked at: %w", err))
-	return op, nil
+	if st.Unheard.IsZero() {
+		st.Unheard = time.Now().UTC().Round(0)
+	}
+	if time.Since(st.Unheard) < unanswered {
+		op.Find(backup.Finding{ID: "ami.unanswered", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "EC2 does not answer what may keep the image or its snapshots; nothing is deleted before it does",
+			Remedy: "it is asked again for a quarter of an hour"})
+		s.wait(&op)
+		return op, op.SetState(st)
+	}
+	hint := "nothing was deleted; start again with another token when EC2 answers"
+	if sent {
+		hint = "the deregistration was perhaps sent before: start again with another token when EC2 answers"
+	}
+	op.Fail(failure(op, "delete", backup.ErrUnavailable, hint, "what may keep the image or its snapshots could not be looked at: %w", err))
+	return op, op.SetState(st)
 }
 
 // deregister makes the call. By id it repeats harmlessly: EC2 never gives an id twice. What was seen is checked again on fresh data first.
@@ -197,9 +216,9 @@ func (s *Strategy) deregister(ctx context.Context, c *awsec2.Client, op backup.O
 		}
 		refused, unseen, err := s.vetoes(ctx, c, op, st)
 		if err != nil {
-			op.Unsent()
-			return unheard(op, err)
+			return s.unheard(op, st, err)
 		}
+		st.Unheard = time.Time{}
 		if refused != nil {
 			op.Fail(refused)
 			return op, nil
