@@ -26,8 +26,10 @@ func (r *Runner) Run(ctx context.Context, op Operation) (Operation, error) {
 // it ended otherwise, and the context's cause if ctx ended: that stops the waiting and not the work, which any Runner can carry on.
 //
 // Steps that fail because AWS, the network or the Store does not answer, or because AWS throttles, are made again, less and less often, until
-// the Operation's deadline; if even that can not be stored, Await returns the error soon after it. Steps that fail for a reason which waiting does not mend, such as a missing permission, end the waiting with that
-// error; the Operation has not ended then and can be awaited again. While another live run holds the Operation, Await watches the Store.
+// the Operation's deadline; if even that can not be stored, Await returns the error soon after it. Steps that can not look for a reason which
+// waiting does not mend, such as a missing permission to describe something, end the waiting with that error; the Operation has not ended then and can
+// be awaited again. A call that makes or deletes something and is refused for good ends the Operation. While another live run holds it, Await
+// watches the Store.
 func (r *Runner) Await(ctx context.Context, op Operation) (Operation, error) {
 	retry := firstRetry
 	for {

@@ -66,11 +66,27 @@
 //
 //	switch {
 //	case errors.Is(err, backup.ErrQuota): // the account is full
-//	case errors.Is(err, backup.ErrDenied): // backup.HintOf(err) names the permission
+//	case errors.Is(err, backup.ErrDenied): // the message names the permission, where AWS does
 //	case errors.As(err, &awsFault): // the SDK's typed error is still in there
 //	}
 //
 // Codes are API; messages are for people.
+//
+// # Trying again
+//
+// An Operation that has ended stays what it is: to start it again with its token gives the old result back, an old error too, and calls nobody. So
+// what is to be tried again after something was mended (a permission, a bucket, a quota) needs another token, for instance NewToken of another
+// slot: "2026-11-20, after the policy was mended". For work that is begun anew every night the night belongs into the slot, also for deletions: one
+// that failed on Monday is then tried again on Tuesday. Whoever asks for something else under a token that was used (another name, other
+// options) gets ErrConflict from a Runner with a Store.
+//
+// A program that starts after a crash carries on what it finds with Runner.Unfinished; what it would start itself for the same slot it finds anyway.
+//
+// # Deleting what is old
+//
+// A listing shows recovery points that are being made, and such that nobody here made. CreatedAt is zero for what is being made at RDS and ElastiCache, and
+// a zero time is older than any limit. So whoever deletes by age first leaves out what is not StatusAvailable, what is Automated, and what has no
+// CreatedAt, and keeps the newest few whatever their age; and deletes nothing if the listing ended in an error.
 //
 // # Watching
 //

@@ -51,7 +51,7 @@ type Error struct {
 	Code Code
 	// Err is the cause; it may be nil.
 	Err error
-	// Hint says what to do about it; where a permission is missing, which one.
+	// Hint says what to do about it. Which permission is missing stands in the message, where AWS says it.
 	Hint string
 }
 

@@ -175,7 +175,8 @@ type RecoveryPoint struct {
 	Source Ref `json:"source,omitzero"`
 	// ARN is the recovery point's ARN, empty where the service has none (a set of snapshots).
 	ARN string `json:"arn,omitempty"`
-	// CreatedAt is the time of the data, not of a copy. It is zero while the service does not tell it yet (RDS and ElastiCache, while creating).
+	// CreatedAt is the time of the data, not of a copy. It is zero while the service does not tell it yet (RDS and ElastiCache, while creating): look at
+	// IsZero before its age is compared, for a zero time is older than any limit.
 	CreatedAt time.Time `json:"createdAt,omitzero"`
 	Status    Status    `json:"status"`
 	// Percent is the progress that the service reports, 0 to 100; 0 where it reports none.

@@ -138,7 +138,7 @@ type Preflighter interface {
 	Preflight(ctx context.Context, op Operation) ([]Finding, error)
 }
 
-// Deleter starts the deletion of a recovery point.
+// Deleter starts the deletion of a recovery point. See "Deleting what is old" in the package documentation before it is called in a loop.
 type Deleter interface {
 	// StartDelete makes the Operation that deletes point; like Start, it only validates. Step then looks at the point, refuses one that
 	// Spec.Owner does not own (unless the Strategy's options allow that), one that AWS says is in use, and one that is automated, and

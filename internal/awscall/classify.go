@@ -84,12 +84,12 @@ func (t Table) Classify(err error) Verdict {
 			}
 		}
 		if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
-			return Verdict{Rule: Rule{Code: backup.ErrThrottled, Class: NotApplied, Hint: "too many calls; it is tried again later"}, AWSCode: code}
+			return Verdict{Rule: Rule{Code: backup.ErrThrottled, Class: NotApplied, Hint: "too many calls: a Runner tries again later, and so should whoever called this directly"}, AWSCode: code}
 		}
 		_, retryable := retry.DefaultRetryableErrorCodes[code]
 		switch status := status(err); {
 		case status == http.StatusTooManyRequests:
-			return Verdict{Rule: Rule{Code: backup.ErrThrottled, Class: NotApplied, Hint: "too many calls; it is tried again later"}, AWSCode: code}
+			return Verdict{Rule: Rule{Code: backup.ErrThrottled, Class: NotApplied, Hint: "too many calls: a Runner tries again later, and so should whoever called this directly"}, AWSCode: code}
 		case retryable, status < http.StatusBadRequest, status == http.StatusRequestTimeout, status >= http.StatusInternalServerError:
 			// No refusal: whether the call was applied is not said.
 			return Verdict{Rule: Rule{Code: backup.ErrUnavailable, Class: Ambiguous, Hint: "the service had an internal error or timed out; it is looked at again later"}, AWSCode: code}
