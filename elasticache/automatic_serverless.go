@@ -98,10 +98,16 @@ func (s *Strategy) setServerless(ctx context.Context, c *awselasticache.Client, 
 	return err
 }
 
-// leftOver says of an Operation that AWS refused what it set before.
+// leftOver says of an Operation that AWS refused what it set before, or perhaps set.
 func (st automaticState) leftOver(op *backup.Operation) {
-	if len(st.Accepted) > 0 {
-		op.Find(backup.Finding{ID: "elasticache.partly-set", Severity: backup.SeverityWarning, Ref: op.Ref,
-			Message: "the " + st.Accepted[0] + " of automatic snapshots was set, and the " + st.Setting + " was not", Remedy: "look at it (AutomaticBackups), then start again with another token"})
+	var what string
+	switch {
+	case len(st.Accepted) > 0:
+		what = "the " + st.Accepted[0] + " of automatic snapshots was set, and the " + st.Setting + " was not"
+	case st.Setting == settingTime && st.Tried:
+		what = "the " + settingRetention + " of automatic snapshots was perhaps set, and the " + st.Setting + " was not"
+	default:
+		return
 	}
+	op.Find(backup.Finding{ID: "elasticache.partly-set", Severity: backup.SeverityWarning, Ref: op.Ref, Message: what, Remedy: "look at it (AutomaticBackups), then start again with another token"})
 }

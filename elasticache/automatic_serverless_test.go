@@ -307,3 +307,22 @@ func serverlessDailyFlow() sweep.Workflow {
 		}
 	}}
 }
+
+// The answer to the first setting is lost, and AWS refuses the second: that the first was perhaps made is said.
+func TestServerlessPerhapsHalfSet(t *testing.T) {
+	bubble(t, func(b *bed) {
+		b.serverless("web")
+		b.world.Inject(awssim.Fault{Operation: "ModifyServerlessCache", Kind: awssim.FaultLostReply})
+		armed := false
+		op := b.run(b.startDaily(serverless("web"), daily{RetentionDays: 9, Time: "01:00"}), func(op backup.Operation) {
+			if op.Stage == "look" && b.modified() == 1 && !armed {
+				armed = true
+				b.world.Inject(awssim.Fault{Operation: "ModifyServerlessCache", Kind: awssim.FaultError, Error: awssim.Error{Code: "InvalidParameterValue", Message: "m"}})
+			}
+		})
+		b.failed(op, backup.PhaseFailed, backup.ErrInvalid)
+		if d := b.dailyOf(serverless("web")); d.RetentionDays != 9 || !findings(op)["elasticache.partly-set"] {
+			t.Errorf("%+v, findings %+v", d, op.Findings)
+		}
+	})
+}
