@@ -8,8 +8,8 @@ import "strings"
 // RDS knows no condition by which tags could be set in the create call only. That is why the names are bound as well: with this policy another
 // snapshot of such a name can be given the owner's tag, but no snapshot of any other name.
 //
-// A list of recovery points or resources must name rds.TypeSnapshot or rds.TypeInstance, or [RDSFindPolicy] be given too: one of everything also looks at
-// clusters. That holds of the other policies for instances alike.
+// It finds instances and their snapshots only: a query whose Types, Source or Point do not leave clusters out looks at those too, and needs
+// [RDSClusterBackupPolicy] or [RDSFindPolicy] beside it. That holds of the other policies for instances alike.
 //
 // Source: Service authorization reference, "Amazon RDS".
 func RDSBackupPolicy(s Scope, instances ...string) (Document, error) {

@@ -13,6 +13,9 @@ func (s scope) rdsLookClusters(sid string, clusters bool) []Statement {
 // names begin with the scope's prefix and that carry the owner's tag; as [RDSBackupPolicy] for instances. clusters bound it to these; none means all of
 // the account and Region.
 //
+// It finds clusters and their snapshots only: beside RDSBackupPolicy nothing is missing for discovering and listing all databases and snapshots, and
+// only automated backups need [RDSFindPolicy] too.
+//
 // Source: Service authorization reference, "Amazon RDS".
 func RDSClusterBackupPolicy(s Scope, clusters ...string) (Document, error) {
 	c, err := s.checked()

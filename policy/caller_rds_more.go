@@ -1,7 +1,9 @@
 package policy
 
-// RDSFindPolicy is what finding all that package rds knows needs: instances and clusters, their snapshots and their automated backups. The other policies
-// let their callers find what they need themselves: a list of everything asks for the rights of this one too.
+// RDSFindPolicy is what finding all that package rds knows needs: instances and clusters, their snapshots and their automated backups. A job that only
+// discovers and lists needs this policy and no other; beside [RDSBackupPolicy] and [RDSClusterBackupPolicy] it adds only the two rights to look at
+// automated backups, which are asked for where a query names rds.TypeAutomatedBackup, rds.TypeClusterAutomatedBackup or a point of these, and by
+// AutomatedBackups.
 //
 // Source: Service authorization reference, "Amazon RDS".
 func RDSFindPolicy(s Scope) (Document, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/snapwarden/snapwarden/policy"
 )
 
-// rdsFind are rights of RDSFindPolicy, which lists of everything need beside those of the policies for instances.
+// rdsFind are rights of RDSFindPolicy, which lists of everything, and of automated backups, need beside those of the policies for instances.
 var rdsFind = []string{"rds:DescribeDBClusterAutomatedBackups", "rds:DescribeDBClusterSnapshots", "rds:DescribeDBClusters", "rds:DescribeDBInstanceAutomatedBackups"}
 
 // rdsOwnRights are rights that only the policies of these names give.
@@ -90,6 +90,36 @@ func TestRDSPoliciesAreExact(t *testing.T) {
 	for _, a := range actionsOf(s.operations(t)) {
 		if !covered[a] {
 			t.Errorf("%s is in no policy", a)
+		}
+	}
+}
+
+// Beside the policies for backups of instances and clusters, the one for finding is needed for automated backups only.
+func TestRDSFindPolicyBesideBackups(t *testing.T) {
+	scope := policy.Scope{Account: "111122223333", Region: "eu-west-1"}
+	build := func(d policy.Document, err error) []policy.Statement {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Statements
+	}
+	backups := append(build(policy.RDSBackupPolicy(scope)), build(policy.RDSClusterBackupPolicy(scope))...)
+	var more []string
+	for _, s := range build(policy.RDSFindPolicy(scope)) {
+		if len(policy.Widens(docOf(backups...), docOf(s))) > 0 {
+			more = append(more, s.Action...)
+		}
+	}
+	if d := cmp.Diff([]string{"rds:DescribeDBInstanceAutomatedBackups", "rds:DescribeDBClusterAutomatedBackups"}, more); d != "" {
+		t.Error(d)
+	}
+	// And the policy alone is enough for finding: nothing that is made, changed or deleted is in it.
+	for _, s := range build(policy.RDSFindPolicy(scope)) {
+		for _, a := range s.Action {
+			if !strings.HasPrefix(a, "rds:Describe") {
+				t.Errorf("%s is not for finding", a)
+			}
 		}
 	}
 }

@@ -45,6 +45,9 @@
 //		fmt.Println(w) // Allow statement 1 (SnapwardenElastiCacheExport): nothing like it was allowed before: ...
 //	}
 //
+// A condition that was dropped is named by its key, and a statement is compared with the one of the same Sid first. Where one statement now allows
+// more in several ways, there are several Widenings.
+//
 // # The linter
 //
 // [Lint] says what is unsafe in a policy, offline, with an id that never changes, the place and a remedy; [LintRules] has all rules. [LintText] takes
@@ -58,7 +61,8 @@
 //
 // Each workflow of the library has a policy for its caller, with the actions that it calls and no more, in one account and Region:
 // [EBSBackupPolicy], [RDSRestorePolicy], [ElastiCacheExportPolicy], [ObjectCopyPolicy], [StorePolicy] and so on. Backup, restore and deletion are
-// apart, so that whoever backs up can delete nothing.
+// apart, so that whoever backs up can delete nothing. Each of them finds what its own workflow needs; a job that only lists databases has
+// [RDSFindPolicy].
 //
 //	caller, err := policy.RDSDeletePolicy(policy.Scope{Account: "111122223333", Region: "eu-west-1", Owner: "team-a"})
 //

@@ -17,10 +17,11 @@ func (m Merged) Changed() bool { return len(m.Added)+len(m.Replaced) > 0 }
 
 // Merge puts statements into a document by their Sids: one of the same Sid is replaced in its place, a new one comes last, and everything that
 // others wrote is kept as it is. S3 and KMS replace a policy as a whole, so what is written must hold what others allowed and denied. Merging
-// twice is the same as merging once. A statement that says the same in another order stays as it stands. An empty Document gets the current Version; one without a Version keeps that, because the Version decides
-// what the other statements mean.
+// twice is the same as merging once. A statement that says the same in another order stays as it stands. An empty Document gets the current
+// Version; one without a Version keeps that, because the Version decides what the other statements mean.
 //
-// The result shares nothing with d or mine. Each statement must have a Sid, and only one each. Whoever must not replace what others named so looks at Merged.Replaced before writing.
+// The result shares nothing with d or mine. Each statement must have a Sid, and only one each. Whoever must not replace what others named so
+// looks at Merged.Replaced before writing, and whoever wants to know what the change allows asks [Widens].
 func (d Document) Merge(mine ...Statement) (Document, Merged, error) {
 	var m Merged
 	out := Document{Version: d.Version, ID: d.ID, Statements: cloneAll(d.Statements)}

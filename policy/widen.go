@@ -32,7 +32,7 @@ type Widening struct {
 	// Values are the principals, actions or resources that are concerned, or for ElementStatement the combinations of them, sorted, and at most
 	// 20; nil for ElementCondition.
 	Values []string
-	// Detail says it in words. Not stable.
+	// Detail says it in words, and for ElementCondition names the keys of the conditions. Not stable.
 	Detail string
 }
 
@@ -60,7 +60,11 @@ const (
 // covers another if it names at least the same principals, actions and resources, wildcards understood, and asks for no condition that the
 // other does not ask for too. Each combination of principal, action and resource may be covered by a statement of its own. Whether a principal,
 // such as an account, includes another, such as a role of it, is not judged; nor is the effect of a Deny on an Allow beside it. Order, Sids and
-// the splitting of statements make no difference. An account's id and the ARN of its root are the same principal.
+// the splitting of statements make no difference to what is listed as wider. An account's id and the ARN of its root are the same principal.
+//
+// The Element and the words come from the statement that is nearest. That is one that lacks nothing but the condition: first of the same Sid, then of
+// the same action and resource, then any. Else it is the one of the same Sid, if it lacks one element, or one and the condition; else any that
+// lacks one. A condition that was dropped together with another element gives two Widenings.
 //
 // Widens(d, d) is empty. To take away an Allow or to add a Deny never widens. A document without statements stands for no policy. A statement that
 // Document.Validate refuses covers nothing, and nothing covers it.
@@ -95,7 +99,7 @@ func uncovered(s Statement, at int, effect Effect, others []Statement, inert boo
 			by = append(by, parts.coveredBy(o, s))
 		}
 	}
-	found := map[Element]map[string]bool{}
+	found, keys := map[Element]map[string]bool{}, unmet{map[string]bool{}, map[string]bool{}}
 	note := func(e Element, names []string) {
 		if found[e] == nil {
 			found[e] = map[string]bool{}
@@ -107,18 +111,24 @@ func uncovered(s Statement, at int, effect Effect, others []Statement, inert boo
 	for p := range parts.principals {
 		for a := range parts.actions {
 			for r := range parts.resources {
-				switch e := lacking(by, p, a, r); e {
-				case "":
-				case ElementPrincipal:
-					note(e, parts.principals[p].principals())
-				case ElementAction:
-					note(e, parts.actions[a].actions())
-				case ElementResource:
-					note(e, parts.resources[r].resources())
-				case ElementStatement:
-					note(e, []string{parts.describe(p, a, r)})
-				default:
-					note(e, nil)
+				near, wider := parts.lacking(by, p, a, r)
+				if !wider {
+					continue
+				}
+				for _, e := range near.missing {
+					switch e {
+					case ElementPrincipal:
+						note(e, parts.principals[p].principals())
+					case ElementAction:
+						note(e, parts.actions[a].actions())
+					case ElementResource:
+						note(e, parts.resources[r].resources())
+					case ElementCondition:
+						note(e, nil)
+						keys.add(near.by)
+					default:
+						note(e, []string{parts.describe(p, a, r)})
+					}
 				}
 			}
 		}
@@ -130,33 +140,14 @@ func uncovered(s Statement, at int, effect Effect, others []Statement, inert boo
 		}
 		values := slices.Sorted(maps.Keys(found[e]))
 		w := Widening{Sid: s.Sid, Statement: at, Effect: effect, Element: e, Values: values[:min(len(values), maxValues):min(len(values), maxValues)]}
-		w.Detail = widenText(effect, e, w.Values, len(values))
+		if e == ElementCondition {
+			w.Detail = keys.text(effect)
+		} else {
+			w.Detail = widenText(effect, e, values)
+		}
 		out = append(out, w)
 	}
 	return out
-}
-
-func widenText(effect Effect, e Element, values []string, n int) string {
-	list := strings.Join(values, ", ")
-	if n > len(values) {
-		list += fmt.Sprintf(" and %d more", n-len(values))
-	}
-	if effect == Deny {
-		switch e {
-		case ElementStatement:
-			return "no such denial is left: " + list
-		case ElementCondition:
-			return "the denial now asks for another condition, and may not hold where it did"
-		}
-		return fmt.Sprintf("the denial no longer covers the %s %s", strings.ToLower(string(e)), list)
-	}
-	switch e {
-	case ElementStatement:
-		return "nothing like it was allowed before: " + list
-	case ElementCondition:
-		return "it was allowed under a condition that is gone or has changed"
-	}
-	return fmt.Sprintf("it was not allowed before for the %s %s", strings.ToLower(string(e)), list)
 }
 
 // hasVariable reports whether a statement uses a policy variable.

@@ -90,18 +90,7 @@ func accountName(v string) string {
 	return v
 }
 
-// coversCondition reports whether a holds wherever b holds: every condition of a stands in b too, as it is or in a narrower form.
-func coversCondition(a, b Condition) bool {
-	for operator, keys := range a {
-		for key, values := range keys {
-			if !impliedBy(operator, key, values, b) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
+// impliedBy reports whether one condition holds wherever all of by hold: it stands there too, as it is or in a narrower form.
 func impliedBy(operator, key string, values []string, by Condition) bool {
 	for o, keys := range by {
 		if !strings.EqualFold(o, operator) {

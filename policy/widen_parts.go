@@ -30,16 +30,6 @@ func takeApart(s Statement) apart {
 	return x
 }
 
-func (x apart) coveredBy(o, s Statement) coverage {
-	test := func(parts []part, covers func(a, b Statement) bool) (out []bool) {
-		for _, p := range parts {
-			out = append(out, covers(o, Statement(p)))
-		}
-		return out
-	}
-	return coverage{test(x.principals, coversPrincipals), test(x.actions, coversActions), test(x.resources, coversResources), coversCondition(o.Condition, s.Condition)}
-}
-
 // describe names a combination of parts.
 func (x apart) describe(p, a, r int) string {
 	var all []string
@@ -104,40 +94,4 @@ func splitPrincipal(p *Principal) (out []*Principal) {
 		return []*Principal{p}
 	}
 	return out
-}
-
-// coverage says of the parts of a statement which of them another statement covers.
-type coverage struct {
-	principals, actions, resources []bool
-	condition                      bool
-}
-
-// lacking gives the element for want of which no statement covers a combination of parts, or nothing where one does. Of several statements the
-// one that lacks least is taken; where all lack two elements or more there is none that is like it.
-func lacking(by []coverage, p, a, r int) Element {
-	near := ElementStatement
-	for _, c := range by {
-		var missing []Element
-		if !c.principals[p] {
-			missing = append(missing, ElementPrincipal)
-		}
-		if !c.actions[a] {
-			missing = append(missing, ElementAction)
-		}
-		if !c.resources[r] {
-			missing = append(missing, ElementResource)
-		}
-		if !c.condition {
-			missing = append(missing, ElementCondition)
-		}
-		switch len(missing) {
-		case 0:
-			return ""
-		case 1:
-			if near == ElementStatement {
-				near = missing[0]
-			}
-		}
-	}
-	return near
 }
