@@ -170,8 +170,7 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 
 func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operation, error) {
 	if op.Stage == stageStop {
-		op.Fail(failure(op, "cancel", backup.ErrCanceled, "", "canceled before anything was changed"))
-		return op, nil
+		return s.stop(ctx, op)
 	}
 	switch op.Action {
 	case backup.ActionBackup, backup.ActionCopy:

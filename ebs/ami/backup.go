@@ -26,7 +26,8 @@ func (BackupOptions) OptionsFor() (string, backup.Action) { return Kind, backup.
 // Start makes the Operation that makes an image of an instance, an ebs.Instance. Spec.Options may be BackupOptions. Spec.Name is the image's name, unique
 // in the account and Region; empty means one that follows from the Operation.
 //
-// The Operation ends well only when the image is available and all its snapshots are complete.
+// The Operation ends well only when the image is available and all its snapshots are complete. If somebody deregisters the image before that, Points also
+// lists the snapshots that are left of it, each an ebs.Snapshot.
 func (s *Strategy) Start(_ context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := s.begin(backup.ActionBackup, r, spec, ebs.TypeInstance)
 	if err != nil {
@@ -71,8 +72,7 @@ func (s *Strategy) lookBackup(ctx context.Context, c *awsec2.Client, op backup.O
 		default:
 			return op, err
 		}
-		op.Fail(err)
-		return op, nil
+		return s.unmade(ctx, op, st, err)
 	}
 	st.Lost = time.Time{}
 	if err := op.SetState(st); err != nil {
@@ -81,7 +81,7 @@ func (s *Strategy) lookBackup(ctx context.Context, c *awsec2.Client, op backup.O
 	why, gone := unfit(x)
 	switch {
 	case gone:
-		op.Fail(failure(op, "backup", backup.ErrNotFound, "its volumes may still exist: back them up with package ebs", "%s", why))
+		return s.unmade(ctx, op, st, failure(op, "backup", backup.ErrNotFound, "its volumes may still exist: back them up with package ebs", "%s", why))
 	case why != "":
 		op.To(stagePark, "")
 		op.PollIn(s.opts.Park)

@@ -6,14 +6,15 @@ import (
 	"github.com/snapwarden/snapwarden/backup"
 )
 
-// stageStop is that of work that was canceled before anything was made.
+// stageStop is that of work that was canceled before it asked EC2 for anything.
 const stageStop = "stop"
 
 var _ backup.Canceler = (*Strategy)(nil)
 
-// Cancel has the coming Steps end a backup or a copy in PhaseCanceled. Where nothing was asked of EC2 yet, nothing remains. What was perhaps asked for is
-// looked for first. EC2 has no call that stops the making of an image: one that is pending goes on, stays, and is listed in Points; delete it with
-// StartDelete when it is complete. One that is complete or has failed by then ends the Operation as it would have without Cancel.
+// Cancel has the coming Steps end a backup or a copy in PhaseCanceled. Where nothing was asked of EC2 yet, one look by token for what an earlier run of the
+// same work made is all that follows, and mostly nothing remains. What was perhaps asked for is looked for longer. EC2 has no call that stops the making of
+// an image: one that is pending goes on, stays, and is listed in Points; delete it with StartDelete when it is complete. One that is complete or has failed
+// by then ends the Operation as it would have without Cancel.
 //
 // Nothing is deregistered here. EC2's user guide stops a pending copy by deregistering it ("Copy an Amazon EC2 AMI"), but does not say what becomes of the
 // snapshots that are being copied for it; as part of an image they are at least listed.
@@ -43,6 +44,21 @@ func (s *Strategy) Cancel(_ context.Context, op backup.Operation) (backup.Operat
 		op.Settle(stageSettle)
 	}
 	return op, nil
+}
+
+// stop ends canceled work that has asked EC2 for nothing. Without a Store, or with another one, the same work was perhaps begun before: what came of that is
+// what this work has made.
+func (s *Strategy) stop(ctx context.Context, op backup.Operation) (backup.Operation, error) {
+	why := failure(op, "cancel", backup.ErrCanceled, "", "canceled before anything was changed")
+	if op.Action == backup.ActionDelete {
+		op.Fail(why)
+		return op, nil
+	}
+	var st makeState
+	if err := op.GetState(&st); err != nil {
+		return op, err
+	}
+	return s.unmade(ctx, op, st, why)
 }
 
 // remains ends canceled work with an image that is still being made.

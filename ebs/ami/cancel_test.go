@@ -67,6 +67,7 @@ func TestCancel(t *testing.T) {
 		change      func(t *testing.T, b *bench, op *backup.Operation)
 		phase       backup.Phase
 		made        int
+		left        int // how many Points there are of an image that is gone, its snapshots among them
 		says        string
 	}{
 		{name: "nothing looked at", stage: "look", phase: backup.PhaseCanceled, says: "before anything was changed"},
@@ -90,7 +91,7 @@ func TestCancel(t *testing.T) {
 			if _, err := b.client.DeregisterImage(t.Context(), &awsec2.DeregisterImageInput{ImageId: &op.Points[0].ID}); err != nil {
 				t.Fatal(err)
 			}
-		}, phase: backup.PhaseCanceled, says: "is not there any more"},
+		}, phase: backup.PhaseCanceled, left: 3, says: "is not there any more"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *bench, s *ami.Strategy) {
@@ -113,8 +114,13 @@ func TestCancel(t *testing.T) {
 					t.Errorf("ended %s: %v", op.Phase, op.Err())
 				}
 				time.Sleep(10 * time.Minute)
-				images, _ := b.made(op, region)
-				if len(images) != c.made || len(op.Points) != c.made || c.made == 1 && op.Points[0].ID != images[0].ID || count(b, "CreateImage") != calls || count(b, "DeleteSnapshot") > 0 {
+				images, snapshots := b.made(op, region)
+				for _, x := range snapshots {
+					if c.made == 0 && !slices.Contains(op.Points, ebs.Snapshot(account, region, x.ID)) {
+						t.Errorf("snapshot %s is left of no image, and listed are %v", x.ID, op.Points)
+					}
+				}
+				if len(images) != c.made || len(op.Points) != c.made+c.left || c.made == 1 && op.Points[0].ID != images[0].ID || count(b, "CreateImage") != calls || count(b, "DeleteSnapshot") > 0 {
 					t.Errorf("%d images, points %v, %d calls", len(images), op.Points, count(b, "CreateImage")-calls)
 				}
 				if _, err := s.Cancel(t.Context(), op); backup.CodeOf(err) != backup.ErrUnsupported || backup.HintOf(err) == "" {

@@ -99,21 +99,17 @@ func (s *Strategy) lookCopy(ctx context.Context, op backup.Operation, st makeSta
 			s.wait(&op)
 			return op, op.SetState(st)
 		}
-		op.Fail(failure(op, "copy", backup.ErrNotFound, "check the id, the account and the Region", "no such image"))
-		return op, nil
+		return s.unmade(ctx, op, st, failure(op, "copy", backup.ErrNotFound, "check the id, the account and the Region", "no such image"))
 	}
 	st.Lost = time.Time{}
 	switch x.State {
 	case ec2types.ImageStateAvailable:
 	case ec2types.ImageStatePending:
-		op.Fail(failure(op, "copy", backup.ErrConflict, "wait for the image, then copy it with another token", "the image is not complete yet"))
-		return op, nil
+		return s.unmade(ctx, op, st, failure(op, "copy", backup.ErrConflict, "wait for the image, then copy it with another token", "the image is not complete yet"))
 	case ec2types.ImageStateDisabled:
-		op.Fail(failure(op, "copy", backup.ErrConflict, "enable the image, then copy it with another token", "the image is disabled"))
-		return op, nil
+		return s.unmade(ctx, op, st, failure(op, "copy", backup.ErrConflict, "enable the image, then copy it with another token", "the image is disabled"))
 	default:
-		op.Fail(failure(op, "copy", backup.ErrUnsupported, "choose another image", "the image is %s", x.State))
-		return op, nil
+		return s.unmade(ctx, op, st, failure(op, "copy", backup.ErrUnsupported, "choose another image", "the image is %s", x.State))
 	}
 	p := point(op.Ref, x)
 	st.Source, st.Created = op.Ref.Tag(), p.CreatedAt

@@ -85,22 +85,29 @@ func image(ctx context.Context, c *awsec2.Client, r backup.Ref) (x ec2types.Imag
 func snapshots(ctx context.Context, c *awsec2.Client, r backup.Ref, ids []string) (map[string]ec2types.Snapshot, error) {
 	found := make(map[string]ec2types.Snapshot, len(ids))
 	for part := range slices.Chunk(ids, maxFilterValues) {
-		in := &awsec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, MaxResults: aws.Int32(pageSize), Filters: []ec2types.Filter{filter("snapshot-id", part...), filter("owner-id", r.Account)}}
-		for {
-			out, err := c.DescribeSnapshots(ctx, in)
-			if err != nil {
-				return nil, table.Wrap(Kind, "DescribeSnapshots", r, err)
-			}
-			for _, x := range out.Snapshots {
-				found[aws.ToString(x.SnapshotId)] = x
-			}
-			if aws.ToString(out.NextToken) == "" {
-				break
-			}
-			in.NextToken = out.NextToken
+		if err := snapshotsBy(ctx, c, r, filter("snapshot-id", part...), found); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil
+}
+
+// snapshotsBy adds the account's snapshots that match to found, page by page.
+func snapshotsBy(ctx context.Context, c *awsec2.Client, r backup.Ref, by ec2types.Filter, found map[string]ec2types.Snapshot) error {
+	in := &awsec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, MaxResults: aws.Int32(pageSize), Filters: []ec2types.Filter{by, filter("owner-id", r.Account)}}
+	for {
+		out, err := c.DescribeSnapshots(ctx, in)
+		if err != nil {
+			return table.Wrap(Kind, "DescribeSnapshots", r, err)
+		}
+		for _, x := range out.Snapshots {
+			found[aws.ToString(x.SnapshotId)] = x
+		}
+		if aws.ToString(out.NextToken) == "" {
+			return nil
+		}
+		in.NextToken = out.NextToken
+	}
 }
 
 // instance gives one instance, or ErrNotFound. One that belongs to another account is refused.

@@ -38,10 +38,12 @@ type makeState struct {
 	Image   string    `json:"i,omitempty"`
 	// Taken tells that EC2 said that there is an image of this name: perhaps it is ours.
 	Taken bool `json:"t,omitempty"`
-	// Looks counts the looks of the present settling.
+	// Looks counts the looks of the present settling, or those since Lost or Missing.
 	Looks int `json:"k,omitempty"`
-	// Lost is since when something that must be there has not been seen.
+	// Lost is since when something that must be there has not been seen: what is backed up or copied, later the image.
 	Lost time.Time `json:"l,omitzero"`
+	// Missing is since when a snapshot of the image has not been seen.
+	Missing time.Time `json:"m,omitzero"`
 }
 
 // place is where the image is made: a Ref of the image, without an id while there is none.
@@ -183,7 +185,7 @@ func (s *Strategy) send(ctx context.Context, c *awsec2.Client, op backup.Operati
 
 // take goes on to wait for an image.
 func (s *Strategy) take(op backup.Operation, st makeState, id string) (backup.Operation, error) {
-	st.Image, st.Lost = id, time.Time{}
+	st.Image, st.Looks, st.Lost, st.Missing = id, 0, time.Time{}, time.Time{}
 	op.AddPoint(st.place(op))
 	op.To(stageWait, "")
 	s.wait(&op)
@@ -252,24 +254,19 @@ func (s *Strategy) watch(ctx context.Context, c *awsec2.Client, op backup.Operat
 	}
 	if !found {
 		// Something new may stay invisible for a while, so absence means nothing at first.
-		if st.Lost.IsZero() {
-			st.Lost = time.Now().UTC().Round(0)
+		st.Missing = time.Time{}
+		if s.absent(&st.Lost, &st.Looks) {
+			return s.vanished(ctx, c, op, st)
 		}
-		if time.Since(st.Lost) < s.opts.Settle {
-			s.wait(&op)
-			return op, op.SetState(st)
-		}
-		if op.Canceling {
-			op.Points = nil
-			op.Fail(failure(op, "cancel", backup.ErrCanceled, "", "canceled; image %s is not there any more", st.Image))
-			return op, nil
-		}
-		op.Fail(failure(op, string(op.Action), backup.ErrFailed, "start the work again with another token", "image %s has disappeared: somebody else deregistered it", st.Image))
-		return op, nil
+		s.wait(&op)
+		return op, op.SetState(st)
 	}
+	st.Lost = time.Time{}
 	switch x.State {
 	case ec2types.ImageStateAvailable, ec2types.ImageStateDisabled:
-	case ec2types.ImageStateFailed, ec2types.ImageStateError, ec2types.ImageStateInvalid, ec2types.ImageStateDeregistered:
+	case ec2types.ImageStateDeregistered:
+		return s.vanished(ctx, c, op, st)
+	case ec2types.ImageStateFailed, ec2types.ImageStateError, ec2types.ImageStateInvalid:
 		return s.broken(ctx, c, op, place, x)
 	default:
 		if op.Canceling {
@@ -278,8 +275,9 @@ func (s *Strategy) watch(ctx context.Context, c *awsec2.Client, op backup.Operat
 		if x.State != ec2types.ImageStatePending {
 			op.Find(backup.Finding{ID: "ami.unknown-state", Severity: backup.SeverityWarning, Ref: place, Message: "the image is in state " + string(x.State) + "; it is waited for"})
 		}
+		st.Missing = time.Time{}
 		s.wait(&op)
-		return op, nil
+		return op, op.SetState(st)
 	}
 	// An image is as good as its snapshots.
 	bad, err := s.ready(ctx, c, place, x)
@@ -289,11 +287,11 @@ func (s *Strategy) watch(ctx context.Context, c *awsec2.Client, op backup.Operat
 	is := func(id string) bool {
 		return slices.ContainsFunc(bad, func(f backup.Finding) bool { return f.ID == id })
 	}
-	switch missing := is("ami.snapshot-missing"); {
-	case missing && st.Lost.IsZero():
-		st.Lost = time.Now().UTC().Round(0)
-	case !missing:
-		st.Lost = time.Time{}
+	missing := is("ami.snapshot-missing")
+	// What lists tell may be of a while ago.
+	lost := missing && s.absent(&st.Missing, &st.Looks)
+	if !missing {
+		st.Missing = time.Time{}
 	}
 	if err := op.SetState(st); err != nil {
 		return op, err
@@ -301,8 +299,7 @@ func (s *Strategy) watch(ctx context.Context, c *awsec2.Client, op backup.Operat
 	if op.Canceling && is("ami.snapshot-pending") {
 		return s.remains(op, st)
 	}
-	// What lists tell may be of a while ago.
-	if is("ami.snapshot-pending") || !st.Lost.IsZero() && time.Since(st.Lost) < s.opts.Settle {
+	if is("ami.snapshot-pending") || missing && !lost {
 		s.wait(&op)
 		return op, nil
 	}
