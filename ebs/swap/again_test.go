@@ -1,11 +1,13 @@
 package swap_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -86,6 +88,123 @@ func TestStartedAgainCanceled(t *testing.T) {
 					t.Errorf("attached %v", b.attached())
 				}
 			})
+		})
+	}
+}
+
+// Where a run without a Store has died with the disks off, no later run of the same work ends as if all was as it was: it names what was there.
+func TestStartedAgainOff(t *testing.T) {
+	for _, c := range []struct{ died, stage string }{
+		{"attach", "look"}, {"attach", "create"}, {"attach", "made"}, {"attach", "unmount"}, {"attach", "detach"}, {"attach", "attached"}, {"detached", "look"},
+	} {
+		t.Run(c.died+" "+c.stage, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+				b.until(t, s, c.died)
+				if c.died == "attach" {
+					time.Sleep(time.Minute)
+				}
+				if c.died == "detached" { // and is not over, as it is listed
+					s = b.through(nil, func(out any) {
+						if out, ok := out.(*awsec2.DescribeInstancesOutput); ok {
+							x := &out.Reservations[0].Instances[0]
+							x.BlockDeviceMappings = append(x.BlockDeviceMappings, ec2types.InstanceBlockDeviceMapping{DeviceName: aws.String("/dev/sdf"),
+								Ebs: &ec2types.EbsInstanceBlockDevice{VolumeId: aws.String(b.old["/dev/sdf"]), Status: ec2types.AttachmentStatusDetaching}})
+						}
+					})
+				}
+				again := b.until(t, s, c.stage)
+				calls := len(b.world.Calls())
+				again, err := s.Cancel(t.Context(), again)
+				if err != nil || len(b.world.Calls()) != calls {
+					t.Fatalf("%v, %d calls", err, len(b.world.Calls())-calls)
+				}
+				again = finish(t, s, again, nil)
+				want(t, again, backup.PhaseFailed, backup.ErrFailed)
+				said := again.Err().Error()
+				for _, device := range []string{"/dev/sdf", "/dev/sdg"} {
+					if !strings.Contains(said, b.old[device]+" at "+device) {
+						t.Errorf("%s is not in %s", b.old[device], said)
+					}
+				}
+				if !strings.Contains(said, "canceled") || !strings.Contains(backup.HintOf(again.Err()), "by hand") {
+					t.Errorf("%s; %s", said, backup.HintOf(again.Err()))
+				}
+				told := slices.ContainsFunc(again.Findings, func(f backup.Finding) bool {
+					return f.ID == "ebs-swap.earlier-run" && strings.Contains(f.Message, b.old["/dev/sdf"]+" at /dev/sdf") && strings.Contains(f.Message, b.old["/dev/sdg"])
+				})
+				if told == (c.stage == "look") {
+					t.Errorf("findings %v", again.Findings)
+				}
+				if made := b.made(again); len(made) != 2 || len(again.Made) != 2 {
+					t.Errorf("%d volumes, listed %v", len(made), again.Made)
+				}
+				for _, v := range b.kept() {
+					t.Error(v)
+				}
+			})
+		})
+	}
+}
+
+// So it is where the look was not over, because a volume is not visible that somebody has attached again.
+func TestStartedAgainOffUnseen(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+		b.until(t, s, "attach")
+		time.Sleep(time.Minute)
+		b.move(t, b.old["/dev/sdg"], b.instance.ID, "/dev/sdg")
+		s = b.through(nil, func(out any) {
+			if out, ok := out.(*awsec2.DescribeVolumesOutput); ok {
+				out.Volumes = slices.DeleteFunc(out.Volumes, func(v ec2types.Volume) bool { return *v.VolumeId == b.old["/dev/sdg"] })
+			}
+		})
+		again := once(t, s, b.until(t, s, "look"))
+		if again.Stage != "look" {
+			t.Fatal(again.Stage)
+		}
+		again, err := s.Cancel(t.Context(), again)
+		again = finish(t, s, again, err)
+		want(t, again, backup.PhaseFailed, backup.ErrFailed)
+		if said := again.Err().Error(); !strings.Contains(said, b.old["/dev/sdf"]+" at /dev/sdf") || strings.Contains(said, "/dev/sdg") {
+			t.Error(said)
+		}
+	})
+}
+
+// What was empty without an earlier run, and what an earlier run has not emptied, is as it was.
+func TestStartedAgainClean(t *testing.T) {
+	for _, c := range []struct{ died, empty, stage string }{
+		{"", "/dev/sdg", "look"}, {"", "/dev/sdg", "made"}, {"", "/dev/sdg", "attached"}, {"unmount", "", "look"}, {"made", "", "made"},
+	} {
+		t.Run(c.died+" "+c.empty+" "+c.stage, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+				if c.empty != "" {
+					b.unplug(t, c.empty)
+				}
+				before := b.attached()
+				if c.died != "" {
+					b.until(t, s, c.died)
+					time.Sleep(time.Minute)
+				}
+				op, err := s.Cancel(t.Context(), b.until(t, s, c.stage))
+				op = finish(t, s, op, err)
+				want(t, op, backup.PhaseCanceled, backup.ErrCanceled)
+				if now := b.attached(); !maps.Equal(before, now) || len(op.Made) != len(b.made(op)) {
+					t.Errorf("attached %v, made %v", now, op.Made)
+				}
+			})
+		})
+	}
+	// A volume beside has a free device, and is attached there, or not, by the earlier run.
+	for stage, phase := range map[string]backup.Phase{"attach": backup.PhaseCanceled, "mount": backup.PhaseFailed} {
+		inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+			op, err := b.begin(t, s, swap.ActionBeside)
+			storedUntil(t, s, op, err, stage)
+			time.Sleep(time.Minute)
+			again, err := s.Cancel(t.Context(), op)
+			again = finish(t, s, again, err)
+			if again.Phase != phase || len(again.Made) != 1 || strings.Contains(again.Err().Error(), "were attached by an earlier run") != (stage == "mount") {
+				t.Errorf("%s: %s %v, made %v", stage, again.Phase, again.Err(), again.Made)
+			}
 		})
 	}
 }

@@ -267,6 +267,28 @@ func TestCancelNotTakenBack(t *testing.T) {
 	})
 }
 
+// What may not be looked at is no clean end, and is the end all the same; what can not be answered now is asked again.
+func TestCancelNotSeen(t *testing.T) {
+	for _, code := range []string{"UnauthorizedOperation", "InternalError"} {
+		inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+			op, err := b.begin(t, s, swap.ActionSwap)
+			op, err = s.Cancel(t.Context(), storedUntil(t, s, op, err, "look"))
+			no := refuse("DescribeVolumes", code)
+			no.Error.Status, no.Times = 500, 5
+			b.world.Inject(no)
+			op = finish(t, s, op, err)
+			if code == "InternalError" {
+				want(t, op, backup.PhaseCanceled, backup.ErrCanceled)
+				return
+			}
+			want(t, op, backup.PhaseFailed, backup.ErrFailed)
+			if said := op.Err().Error(); !strings.Contains(said, "canceled") || !strings.Contains(said, "could not be looked at") || !strings.Contains(backup.HintOf(op.Err()), op.ID) {
+				t.Errorf("%s; %s", said, backup.HintOf(op.Err()))
+			}
+		})
+	}
+}
+
 // What is being taken back already, and what there is no time left for, is not canceled.
 func TestCancelRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {

@@ -2,6 +2,8 @@ package swap
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -60,10 +62,14 @@ type disk struct {
 	There bool `json:"th,omitempty"`
 	// Stays tells that EC2 does not detach the old volume, so that it is where it was.
 	Stays bool `json:"st,omitempty"`
-	// Busy tells that it stays because the operating system did not let it go, though EC2 was asked to detach it.
+	// Busy tells that a volume stays because the operating system did not let it go, though EC2 was asked to detach it.
 	Busy bool `json:"by,omitempty"`
 	// Out tells that the old volume could not be attached again.
 	Out bool `json:"ou,omitempty"`
+	// Left tells, where there was no old volume, that the new one was not detached when the work was taken back; it is Busy too where EC2 was asked to.
+	Left bool `json:"lf,omitempty"`
+	// Before tells that the device had no volume when the work was planned, though an earlier run of it had made the new volumes.
+	Before bool `json:"bf,omitempty"`
 }
 
 // old and fresh give the disks with their old and with their new volumes, as far as there are any and they move.
@@ -112,6 +118,20 @@ func (st *state) stay(volume string) {
 			st.Disks[i].Stays, st.Disks[i].Busy = true, true
 		}
 	}
+}
+
+// leave notes whether a new volume is left where no volume was before, and whether EC2 was asked to detach it.
+func (st *state) leave(volume string, left, asked bool) {
+	for i, d := range st.Disks {
+		if d.New == volume && d.Old == "" && !d.There {
+			st.Disks[i].Left, st.Disks[i].Busy = left, asked
+		}
+	}
+}
+
+// left reports whether it is known that a new volume is left.
+func (st state) left(volume string) bool {
+	return slices.ContainsFunc(st.Disks, func(d disk) bool { return d.New == volume && d.Left })
 }
 
 // giveUp has the others go on without an old volume that can not be attached again.
@@ -166,6 +186,15 @@ func (s *Strategy) volumes(ctx context.Context, c *awsec2.Client, r backup.Ref, 
 		}
 		in.NextToken = out.NextToken
 	}
+}
+
+// byToken gives the volumes that carry the Operation's token, but those that are being deleted.
+func (s *Strategy) byToken(ctx context.Context, c *awsec2.Client, op backup.Operation) (map[string]ec2types.Volume, error) {
+	found, err := s.volumes(ctx, c, op.Ref, filter("tag:"+backup.TagToken, op.ID))
+	maps.DeleteFunc(found, func(_ string, v ec2types.Volume) bool {
+		return v.State == ec2types.VolumeStateDeleting || v.State == ec2types.VolumeStateDeleted
+	})
+	return found, err
 }
 
 // disks gives the volumes of disks, as far as they are visible.
@@ -224,6 +253,10 @@ func (s *Strategy) look(ctx context.Context, c *awsec2.Client, op backup.Operati
 	if err != nil {
 		return op, err
 	}
+	if all := beforeRun(st); all != "" {
+		op.Find(backup.Finding{ID: earlierID, Severity: backup.SeverityWarning, Ref: op.Ref, Remedy: "keep it until the swap has succeeded; swap.Replaced does not tell of it",
+			Message: "an earlier run has perhaps detached what was at devices that are empty now; their snapshots are of " + all})
+	}
 	return s.surveyed(op, st, v, stageCreate, "CreateVolume")
 }
 
@@ -249,6 +282,11 @@ func (s *Strategy) surveyed(op backup.Operation, st state, v survey, stage, call
 		op.Fail(v.refused)
 		return op, nil
 	case v.notYet != "":
+		// It was seen, and to be seen otherwise later is another thing, with a time of its own.
+		st.Lost = time.Time{}
+		if err := op.SetState(st); err != nil {
+			return op, err
+		}
 		op.PollIn(s.opts.Park)
 		op.Find(backup.Finding{ID: "ebs-swap.not-yet", Severity: backup.SeverityInfo, Ref: op.Ref, Message: v.notYet})
 		return op, nil

@@ -70,24 +70,28 @@ func (s *Strategy) detach(ctx context.Context, c *awsec2.Client, op backup.Opera
 		_, err := c.DetachVolume(ctx, &awsec2.DetachVolumeInput{VolumeId: aws.String(d.Volume), InstanceId: &st.Instance}, s.changing)
 		if err == nil {
 			st.Apart, st.untouched = false, false
+			st.leave(d.Volume, false, false)
 			continue
 		}
 		v := table.Classify(err)
 		st.untouched = st.untouched && v.Class != awscall.Ambiguous
 		switch v.AWSCode {
 		case notAttached, notThere, volumeMissing:
+			st.leave(d.Volume, false, false)
 			continue
 		}
 		if i := slices.IndexFunc(st.Disks, func(x disk) bool { return x.Old == d.Volume }); i >= 0 && st.Failure != nil && v.Class == awscall.Permanent {
-			// It could not be detached before either: it is where it was.
-			st.Disks[i].Stays = true
+			// It is where it was, unless EC2 took the call before.
+			st.Disks[i].Stays, st.Disks[i].Busy = true, st.Off
 			continue
 		}
 		if !back {
 			return s.refused(op, st, "DetachVolume", err)
 		}
 		// On the way back the other devices get theirs all the same, and a new volume that can not be detached stays.
-		if v.Class != awscall.Permanent && failed == nil {
+		if v.Class == awscall.Permanent {
+			st.leave(d.Volume, true, false)
+		} else if failed == nil {
 			failed = err
 		}
 	}
@@ -131,6 +135,11 @@ func (s *Strategy) detached(ctx context.Context, c *awsec2.Client, op backup.Ope
 		for _, d := range st.old() {
 			if _, there := at(found[d.Volume], st.Instance); there {
 				st.stay(d.Volume)
+			}
+		}
+		for _, d := range st.came() {
+			if _, there := at(found[d.Volume], st.Instance); there && !st.left(d.Volume) {
+				st.leave(d.Volume, true, true)
 			}
 		}
 		return op, s.next(&op, st)
@@ -252,8 +261,11 @@ func (s *Strategy) attached(ctx context.Context, c *awsec2.Client, op backup.Ope
 func (s *Strategy) backAttached(ctx context.Context, c *awsec2.Client, op backup.Operation, st state) (backup.Operation, error) {
 	var stays []Disk
 	for _, d := range st.Disks {
-		if d.Stays {
+		switch {
+		case d.Stays:
 			stays = append(stays, Disk{d.Old, d.Device})
+		case d.Left:
+			stays = append(stays, Disk{d.New, d.Device})
 		}
 	}
 	found, err := s.disks(ctx, c, op.Ref, stays)
@@ -262,8 +274,10 @@ func (s *Strategy) backAttached(ctx context.Context, c *awsec2.Client, op backup
 	}
 	again, held := false, false
 	for i, d := range st.Disks {
-		_, there := at(found[d.Old], st.Instance)
+		_, there := at(found[cmp.Or(d.Old, d.New)], st.Instance)
 		switch {
+		case d.Left && d.Busy && !there:
+			st.Disks[i].Left, st.Disks[i].Busy = false, false
 		case d.Stays && !there:
 			st.Disks[i].Stays, st.Disks[i].Busy, again = false, false, true
 		case d.Busy:

@@ -31,6 +31,16 @@ func (b *bench) move(t *testing.T, volume, instance, device string) {
 	time.Sleep(time.Minute)
 }
 
+// unplug detaches the old volume of a device, behind the back of the Operation.
+func (b *bench) unplug(t *testing.T, device string) {
+	t.Helper()
+	v := b.old[device]
+	if _, err := b.client.DetachVolume(t.Context(), &awsec2.DetachVolumeInput{VolumeId: &v}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Minute)
+}
+
 // A volume that somebody has moved to another instance in the meantime stays there.
 func TestMovedElsewhere(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {

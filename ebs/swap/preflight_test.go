@@ -301,6 +301,54 @@ func TestStartRefusesMore(t *testing.T) {
 	})
 }
 
+// A volume that somebody is detaching leaves its slot, as far as it is none that the swap replaces itself.
+func TestSlotsDetaching(t *testing.T) {
+	for _, c := range []struct {
+		name, leaves string
+		want         []string
+		code         backup.Code
+	}{
+		{"another volume", "/dev/sdg", []string{"warning ebs-swap.slots"}, ""},
+		{"a volume that is replaced", "/dev/sdf", []string{"error ebs-swap.refused"}, backup.ErrQuota},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench, _ *swap.Strategy) {
+				s := b.through(nil, func(out any) {
+					if out, ok := out.(*awsec2.DescribeInstanceTypesOutput); ok {
+						out.InstanceTypes[0].EbsInfo.MaximumEbsAttachments = aws.Int32(3)
+					}
+				})
+				var op backup.Operation
+				var err error
+				if c.code == "" {
+					op, err = s.StartBeside(t.Context(), b.snapshot("/dev/sdf"), backup.Spec{Token: "t", Options: swap.BesideOptions{Instance: b.instance.ID, Device: "/dev/sdz"}})
+				} else {
+					// sdg is empty, and what was there is at another device.
+					b.move(t, b.old["/dev/sdg"], b.instance.ID, "/dev/sdz")
+					op, err = s.Start(t.Context(), b.set, backup.Spec{Token: "t", Options: swap.SwapOptions{Instance: b.instance.ID}})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				v := b.old[c.leaves]
+				if _, err := b.client.DetachVolume(t.Context(), &awsec2.DetachVolumeInput{VolumeId: &v}); err != nil {
+					t.Fatal(err)
+				}
+				ids, said := findings(t, s, op)
+				if d := cmp.Diff(c.want, ids); d != "" || !strings.Contains(said, "takes 3 volumes, it has 3") {
+					t.Errorf("%s%s", d, said)
+				}
+				op = finish(t, s, op, nil)
+				if c.code == "" {
+					want(t, op, backup.PhaseSucceeded, "")
+				} else {
+					want(t, op, backup.PhaseFailed, c.code)
+				}
+			})
+		})
+	}
+}
+
 // Where a device had no volume the instance must take one more; what AWS does not tell only the call shows.
 func TestSlots(t *testing.T) {
 	for _, c := range []struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
@@ -118,6 +119,79 @@ func TestRootRefused(t *testing.T) {
 		try(other, "another root device", b.set, backup.ErrConflict, "the root device is /dev/sda1")
 		try(s, "without the root", b.withoutRoot(t), backup.ErrInvalid, "0 volumes for the root device")
 		for _, v := range b.kept() {
+			t.Error(v)
+		}
+	})
+}
+
+// A snapshot of a data volume that is not attached any more tells by its tags that it is none of the root volume, whatever way it was made.
+func TestRootOfData(t *testing.T) {
+	for _, name := range []string{"a backup of the volume", "a set without the root"} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench, s *swap.Strategy) {
+				known := b.ec2.Snapshots(b.world, account, region)
+				var point backup.Ref
+				if name == "a set without the root" {
+					b.withoutRoot(t)
+					for _, x := range b.ec2.Snapshots(b.world, account, region) {
+						if x.Volume == b.old["/dev/sdg"] && !slices.ContainsFunc(known, func(k ec2sim.SnapshotInfo) bool { return k.ID == x.ID }) {
+							point = ebs.Snapshot(account, region, x.ID)
+						}
+					}
+				} else {
+					e := ebs.NewFromConfig(b.world.Config(account, region))
+					op, err := e.Start(t.Context(), ebs.Volume(account, region, b.old["/dev/sdg"]), backup.Spec{Token: "v"})
+					op = finish(t, e, op, err)
+					want(t, op, backup.PhaseSucceeded, "")
+					point = op.Points[0]
+					time.Sleep(10 * time.Minute)
+				}
+				b.unplug(t, "/dev/sdg")
+				b.power(t, false, false)
+				time.Sleep(time.Minute)
+				op, err := s.Start(t.Context(), point, backup.Spec{Token: "t", Options: b.rootOptions()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ids, said := findings(t, s, op); len(ids) != 1 || ids[0] != "error ebs-swap.refused" {
+					t.Errorf("%v %s", ids, said)
+				}
+				op = finish(t, s, op, nil)
+				want(t, op, backup.PhaseFailed, backup.ErrConflict)
+				if !strings.Contains(op.Err().Error(), "was of the device /dev/sdg") || len(op.Made) > 0 {
+					t.Errorf("%v, made %v", op.Err(), op.Made)
+				}
+				for _, v := range b.kept() {
+					t.Error(v)
+				}
+			})
+		})
+	}
+}
+
+// An instance that is seen running, then stopping for longer than that is waited for, and once more running by an old answer, is stopped all the same.
+func TestRootSeenRunningAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, _ *swap.Strategy) {
+		b.rootGoes = true
+		b.power(t, false, false)
+		time.Sleep(time.Minute)
+		looks := 0
+		s := b.through(nil, func(out any) {
+			if out, ok := out.(*awsec2.DescribeInstancesOutput); ok {
+				state := ec2types.InstanceStateNameStopped
+				switch looks++; {
+				case looks == 1, looks == 6:
+					state = ec2types.InstanceStateNameRunning
+				case looks < 6:
+					state = ec2types.InstanceStateNameStopping
+				}
+				out.Reservations[0].Instances[0].State.Name = state
+			}
+		})
+		op, err := s.Start(t.Context(), b.set, backup.Spec{Token: "t", Options: b.rootOptions()})
+		op = finish(t, s, op, err)
+		want(t, op, backup.PhaseSucceeded, "")
+		for _, v := range append(b.rooted(op), b.kept()...) {
 			t.Error(v)
 		}
 	})

@@ -72,9 +72,7 @@ func (s *Strategy) step(ctx context.Context, op backup.Operation) (backup.Operat
 	}
 	switch op.Stage {
 	case stageStop:
-		st.Failure = &backup.Failure{Code: backup.ErrCanceled, Op: "cancel", Message: "canceled before anything was unmounted", Hint: deleteMade}
-		op.Fail(s.end(op, st, notAsWas(st)))
-		return op, nil
+		return s.stop(ctx, c, op, st)
 	case stageLook:
 		if op.Action == ActionDetach {
 			return s.lookDetach(ctx, c, op, st)
@@ -126,7 +124,7 @@ func (s *Strategy) next(op *backup.Operation, st state) error {
 	case stageDetach:
 		st.Off = true
 	case stageUnmount, stageDetached, stageBackDetached:
-		if stillBusy(st) == "" { // what is held has been waited for since then
+		if !slices.ContainsFunc(st.Disks, func(d disk) bool { return d.Busy }) { // what is held has been waited for since then
 			st.Began = time.Now().UTC().Round(0)
 		}
 	}
@@ -168,6 +166,10 @@ func (s *Strategy) end(op backup.Operation, st state, more string) error {
 	e := &backup.Error{Op: f.Op, Kind: Kind, Ref: op.Ref, Code: ended(f, more != ""), Err: errText(f.Message + more), Hint: f.Hint}
 	switch {
 	case e.Code == f.Code:
+	case beforeRun(st) != "":
+		e.Hint = "see what was at the devices that the message names, attach it by hand and mount it; the new volumes are in Made"
+	case op.Action == ActionSwap && newLeft(st) != "" && stillBusy(st) == "":
+		e.Hint = "see whether the new volumes that the message names are attached, and detach them by hand; " + byHand
 	case op.Action == ActionSwap:
 		e.Hint = byHand
 	default:
@@ -214,6 +216,12 @@ func (s *Strategy) fail(op backup.Operation, st state, cause *backup.Error) (bac
 			// ago, before the reserve was touched: what is seen now is true.
 			op.To(stageBackAttach, "AttachVolume")
 		default:
+			if op.Canceling && op.Stage == stageDetach && !st.Off {
+				st.Off = true // perhaps: the answer is not known
+				if err := op.SetState(st); err != nil {
+					return op, err
+				}
+			}
 			op.To(stageBackDetach, "DetachVolume")
 		}
 	default:

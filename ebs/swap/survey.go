@@ -69,6 +69,9 @@ func (s *Strategy) survey(ctx context.Context, c *awsec2.Client, op backup.Opera
 	if err := s.again(ctx, c, op, st, &v); err != nil || v.refused != nil || v.missing != nil {
 		return v, err
 	}
+	if err := s.earlier(ctx, c, op, st); err != nil {
+		return v, err
+	}
 	if st.Root && !stopped(v.instance) {
 		// What was stopped a moment ago may still be listed as running. Source: EC2 API, DetachVolume, for the root volume.
 		v.missing, v.patience = failure(op, backup.ErrConflict, "stop the instance, start the work with another token, and leave it stopped until that ends",
@@ -139,6 +142,23 @@ func (s *Strategy) again(ctx context.Context, c *awsec2.Client, op backup.Operat
 	return nil
 }
 
+// earlier looks at the planned devices without a volume. Where a run of which nothing is remembered has made its volumes, it has perhaps detached what was
+// there, and this run would not know of it.
+func (s *Strategy) earlier(ctx context.Context, c *awsec2.Client, op backup.Operation, st *state) error {
+	empty := func(d disk) bool { return d.Old == "" && d.New == "" }
+	if op.Action != ActionSwap || !slices.ContainsFunc(st.Disks, empty) {
+		return nil
+	}
+	found, err := s.byToken(ctx, c, op)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	for i, d := range st.Disks {
+		st.Disks[i].Before = empty(d)
+	}
+	return nil
+}
+
 func tagMap(tags []ec2types.Tag) map[string]string {
 	m := make(map[string]string, len(tags))
 	for _, t := range tags {
@@ -204,14 +224,19 @@ func (s *Strategy) snapshots(ctx context.Context, c *awsec2.Client, op backup.Op
 // AttachVolume shows. Source: EC2 API, EbsInfo; EC2 user guide, "Amazon EBS volume limits for Amazon EC2 instances". That the root volume counts, and the
 // first network interface does not: UNVERIFIED.
 func (s *Strategy) slots(ctx context.Context, c *awsec2.Client, op backup.Operation, st state, v *survey) error {
-	more, there := 0, 0
+	more, there, leaving := 0, 0, 0
+	old := map[string]bool{}
 	for _, d := range st.Disks {
-		if d.Old == "" && d.New == "" {
+		if old[d.Old] = true; d.Old == "" && d.New == "" {
 			more++
 		}
 	}
 	for _, m := range v.instance.BlockDeviceMappings {
-		if m.Ebs != nil {
+		switch {
+		case m.Ebs == nil:
+		case m.Ebs.Status == ec2types.AttachmentStatusDetaching && !old[aws.ToString(m.Ebs.VolumeId)]:
+			leaving++ // somebody detaches it, and nothing comes in its place
+		default:
 			there++
 		}
 	}
@@ -237,6 +262,8 @@ func (s *Strategy) slots(ctx context.Context, c *awsec2.Client, op backup.Operat
 			v.refused = failure(op, backup.ErrQuota, "detach some volumes, name fewer devices, or take a larger instance", "an instance of the type %s takes %d volumes, it has %d, and %d more are to be attached", x.InstanceType, most, there, more)
 		case x.EbsInfo.AttachmentLimitType == ec2types.AttachmentLimitTypeShared && there+more+interfaces > most:
 			v.tight = fmt.Sprintf("an instance of the type %s takes %d volumes, less its network interfaces: it has %d of these and %d volumes, and %d more are to be attached", x.InstanceType, most, interfaces+1, there, more)
+		case there+leaving+more > most:
+			v.tight = fmt.Sprintf("an instance of the type %s takes %d volumes, it has %d, of which %d are being detached, and %d more are to be attached", x.InstanceType, most, there+leaving, leaving, more)
 		}
 	}
 	return nil
@@ -323,7 +350,10 @@ func (st *state) plan(op backup.Operation, p backup.RecoveryPoint, x ec2types.In
 
 // root says why what is planned can not be the root volume.
 func (st *state) root(op backup.Operation, p backup.RecoveryPoint, device string) error {
-	was := p.Tags[ebs.TagRoot]
+	was, place := p.Tags[ebs.TagRoot], ""
+	if len(st.Disks) == 1 {
+		place = ebs.Devices(p.Tags)[st.Disks[0].Source] // also known of a volume that is not attached here now
+	}
 	switch {
 	case len(st.Disks) != 1:
 		return failure(op, backup.ErrInvalid, "choose a recovery point with one root volume", "the recovery point has %d volumes for the root device %s", len(st.Disks), device)
@@ -331,6 +361,8 @@ func (st *state) root(op backup.Operation, p backup.RecoveryPoint, device string
 		return failure(op, backup.ErrConflict, "choose an instance with the same root device, or make an image", "the snapshot was of the device %s, and the root device is %s", st.Disks[0].Device, device)
 	case was != "" && was != st.Disks[0].Source:
 		return failure(op, backup.ErrConflict, "choose the snapshot of the root volume", "%s is of a data volume", st.Disks[0].Snapshot)
+	case place != "" && place != device:
+		return failure(op, backup.ErrConflict, "choose the snapshot of the root volume, or an instance with the same root device", "the snapshot was of the device %s, and the root device is %s", place, device)
 	}
 	return nil
 }

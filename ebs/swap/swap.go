@@ -227,6 +227,7 @@ func plain(s string) bool {
 // Spec.Options must be SwapOptions. The new volumes are listed in Made; the old ones stay and are named in findings with the id "ebs-swap.replaced", the
 // first eight one by one; Replaced gives all. Delete none of them before the swap has succeeded: before that these findings say only where the volumes
 // were, and one with the id "ebs-swap.taken-back" why a swap is being taken back. After a failure they name what could not be attached again.
+// One with the id "ebs-swap.earlier-run" tells of volumes that an earlier run of the same work without a Store has perhaps detached.
 //
 // Nothing is sent after the deadline, so a swap does not come near it with disks off: Spec.Timeout is at least MinTimeout, or 0 for the default. With
 // less than an hour left nothing is unmounted, and with less than half an hour left a swap whose volumes are not attached is taken back. So is one

@@ -1,6 +1,7 @@
 package swap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -40,8 +41,9 @@ const (
 	slowest = time.Minute
 )
 
-// The ids of the findings that name the old volumes, and that say why a swap is being taken back.
+// The ids of the findings that name the old volumes, that say why a swap is being taken back, and that name what an earlier run has perhaps detached.
 const (
+	earlierID  = "ebs-swap.earlier-run"
 	replacedID = "ebs-swap.replaced"
 	backID     = "ebs-swap.taken-back"
 )
@@ -57,7 +59,8 @@ func left(op backup.Operation) time.Duration {
 // stuck reports whether the detaching or attaching has lasted too long, and the present look or call at it too: after a pause of the process what is
 // due is done first.
 func (s *Strategy) stuck(op backup.Operation, st state, most time.Duration) bool {
-	return op.Action == ActionSwap && !st.Began.IsZero() && time.Since(st.Began) >= most && time.Since(op.Since) >= s.settle(op)
+	counts := op.Action == ActionSwap || op.Action == ActionBeside && op.Stage == stageBackDetached
+	return counts && !st.Began.IsZero() && time.Since(st.Began) >= most && time.Since(op.Since) >= s.settle(op)
 }
 
 // settle is how long what moves may be seen as it was. The times that a swap sets aside count on no more.
@@ -173,15 +176,25 @@ const byHand = "swap.Replaced gives the old volumes and their devices: see which
 
 // named lists the old volumes with their devices.
 func named(st state) string {
-	return listed(st, func(d disk) bool { return d.Old != "" })
+	return listed(st, oldOf(func(disk) bool { return true }))
 }
 
-// listed lists some of the old volumes with their devices.
-func listed(st state, which func(disk) bool) string {
+// oldOf picks the old volumes of some disks.
+func oldOf(which func(disk) bool) func(disk) string {
+	return func(d disk) string {
+		if which(d) {
+			return d.Old
+		}
+		return ""
+	}
+}
+
+// listed lists volumes, those that pick gives, with their devices.
+func listed(st state, pick func(disk) string) string {
 	var all []string
 	for _, d := range st.Disks {
-		if which(d) {
-			all = append(all, d.Old+" at "+d.Device)
+		if v := pick(d); v != "" {
+			all = append(all, v+" at "+d.Device)
 		}
 	}
 	if n := len(all) - maxNamed; n > 0 {
@@ -192,7 +205,7 @@ func listed(st state, which func(disk) bool) string {
 
 // notBack lists the old volumes that could not be attached again.
 func notBack(st state) string {
-	return listed(st, func(d disk) bool { return d.Out })
+	return listed(st, oldOf(func(d disk) bool { return d.Out }))
 }
 
 // findReplaced names the old volumes in findings. It is called before the first of them is detached, so that they are known wherever the work ends, also
@@ -239,21 +252,48 @@ func drop(op *backup.Operation, id string) {
 
 // notAsWas says what is not as it was although the work was taken back.
 func notAsWas(st state) string {
-	there := 0
+	more, there := stillBusy(st), 0
+	if all := newLeft(st); all != "" {
+		more += "; of the new volumes these are not seen detached again, where there was none before: " + all
+	}
+	if all := beforeRun(st); all != "" {
+		more += "; an earlier run of the work had made its volumes when this one began, and has perhaps detached what was at the devices that were empty then; " +
+			"the snapshots for them were taken of " + all
+	}
 	for _, d := range st.Disks {
 		if d.There {
 			there++
 		}
 	}
-	if there == 0 {
-		return stillBusy(st)
+	if there > 0 {
+		more += fmt.Sprintf("; %d volumes in Made were attached by an earlier run of the work, and still are", there)
 	}
-	return fmt.Sprintf("%s; %d volumes in Made were attached by an earlier run of the work, and still are", stillBusy(st), there)
+	return more
+}
+
+// newLeft lists the new volumes that are left where none was.
+func newLeft(st state) string {
+	return listed(st, func(d disk) string {
+		if d.Left {
+			return d.New
+		}
+		return ""
+	})
+}
+
+// beforeRun lists what an earlier run has perhaps detached. What that was is not known any more, but mostly it is what the snapshot was taken of.
+func beforeRun(st state) string {
+	return listed(st, func(d disk) string {
+		if d.Before {
+			return cmp.Or(d.Source, "an unknown volume")
+		}
+		return ""
+	})
 }
 
 // stillBusy says of which volumes the detaching is not over although the work was taken back.
 func stillBusy(st state) string {
-	if all := listed(st, func(d disk) bool { return d.Busy }); all != "" {
+	if all := listed(st, oldOf(func(d disk) bool { return d.Busy })); all != "" {
 		return "; EC2 may still detach, once the operating system lets go: " + all
 	}
 	return ""
