@@ -40,7 +40,9 @@ const seedHint = "check that ElastiCache may read the bucket (elasticacheexport.
 // checks each; a copy was checked when it was made.
 //
 // An export of a serverless cache seeds as long as it is one file; which slots each of several holds is not known, and they are refused with
-// ErrUnsupported (s3export.Manifest.Seedable). RestoreOptions.EngineVersion must then be a full one, because such an export tells the major alone.
+// ErrUnsupported (s3export.Manifest.Seedable). Such an export tells the major version alone, "8", and that is what is sent if
+// RestoreOptions.EngineVersion is empty. AWS takes the versions that DescribeCacheEngineVersions lists; whether it takes a major alone is not documented
+// (UNVERIFIED; awssim takes any), so that one with a minor, such as "8.0", is the safer choice.
 //
 // What ElastiCache finds wrong with a file while it reads shows as the status restore-failed, and ends the work in PhaseFailed.
 //

@@ -48,8 +48,8 @@ type Manifest struct {
 	// or group that it was taken of. Source: ElastiCache user guide, "Exporting a backup".
 	Source backup.Ref `json:"source"`
 	Of     string     `json:"of"`
-	// Engine is "redis" or "valkey"; EngineVersion is as AWS tells it, which of a serverless cache is the major version alone: whoever seeds from it
-	// gives a full one (elasticache.RestoreOptions.EngineVersion).
+	// Engine is "redis" or "valkey"; EngineVersion is as AWS tells it, which of a serverless cache is the major version alone. Whether AWS seeds a
+	// cluster of nodes with that is not documented (UNVERIFIED): one with a minor, such as "8.0", is the safer elasticache.RestoreOptions.EngineVersion.
 	Engine        string `json:"engine"`
 	EngineVersion string `json:"engineVersion"`
 	// ClusterMode tells whether the data is spread over slots; then every shard has Slots.

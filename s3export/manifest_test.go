@@ -132,8 +132,13 @@ func TestServerlessManifestRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	m := whole()
+	m.Serverless = true
+	if _, err := m.Encode(); !errors.Is(err, backup.ErrInvalid) {
+		t.Errorf("slots that are not known: %v", err)
+	}
 	// Only what says that it is of a serverless cache may have keys of any form.
-	m := single()
+	m = single()
 	m.Shards[0].Key = "nightly.rdb"
 	if _, err := m.Encode(); !errors.Is(err, backup.ErrInvalid) {
 		t.Error(err)

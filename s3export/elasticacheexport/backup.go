@@ -2,6 +2,7 @@ package elasticacheexport
 
 import (
 	"context"
+	"slices"
 
 	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 
@@ -15,16 +16,10 @@ func (s *Strategy) backUp(ctx context.Context, c Clients, op backup.Operation, s
 	if st.Inner == nil {
 		return op, failure(op, "backup", backup.ErrInvalid, "the operation's state was changed; start it again", "the backup is missing")
 	}
-	if st.Less && st.Inner.Phase == backup.PhasePending {
+	if st.Inner.Phase == backup.PhasePending && !op.Canceling {
 		// Before a snapshot is made for nothing.
-		never, err := s.neverExported(ctx, c, op.Ref)
-		if err != nil {
+		if end, err := s.inVain(ctx, c, &op, st); end || err != nil {
 			return op, err
-		}
-		if never != nil {
-			op.Find(unexportable(op.Ref, &ectypes.Snapshot{}, never))
-			op.Fail(never)
-			return op, nil
 		}
 	}
 	st.Inner.Tags = op.Tags
@@ -60,6 +55,59 @@ func (s *Strategy) backUp(ctx context.Context, c Clients, op backup.Operation, s
 	st.Inner = nil
 	op.To(stageLook, "")
 	return op, op.SetState(st)
+}
+
+// inVain ends an Operation for which a snapshot would be made for nothing: its engine is never exported, or the bucket is not there, not of the
+// account, or elsewhere. What the bucket lets ElastiCache do ends nothing here: that can still be mended while the snapshot is being made.
+func (s *Strategy) inVain(ctx context.Context, c Clients, op *backup.Operation, st state) (bool, error) {
+	if st.Less {
+		never, err := s.neverExported(ctx, c, op.Ref)
+		if err != nil {
+			return false, err
+		}
+		if never != nil {
+			op.Find(unexportable(op.Ref, &ectypes.Snapshot{}, never))
+			op.Fail(never)
+			return true, nil
+		}
+	}
+	wrong, err := s.unusable(ctx, c, op.Ref, st.Bucket)
+	if err != nil || wrong == nil {
+		return false, err
+	}
+	op.Find(*wrong)
+	op.Fail(failure(*op, "export", codeOf(*wrong), wrong.Remedy, "%s; no snapshot was made", wrong.Message))
+	return true, nil
+}
+
+// The hints of failures whose cause is the snapshot itself.
+const (
+	hintNoSnapshot    = "check the snapshot's name, the account and the Region"
+	hintOtherPoint    = "export another recovery point"
+	hintOtherSnapshot = "find out who made another snapshot of the same name, and export again with another token"
+)
+
+// keptHint says that the snapshot which was made for an export outlives it; it is empty where none was made.
+func (st state) keptHint() string {
+	if st.Snapshot == "" {
+		return ""
+	}
+	return "the snapshot " + st.Snapshot + " in Points stays, and can be exported by itself: Start with its Ref"
+}
+
+// keeps adds keptHint to a failure, unless the snapshot itself is its cause: then another export of it would fail too.
+func (st state) keeps(op backup.Operation) backup.Operation {
+	if st.Snapshot == "" || op.Failure == nil || op.Failure.Code == backup.ErrUnsupported ||
+		slices.Contains([]string{hintNoSnapshot, hintOtherPoint, hintOtherSnapshot}, op.Failure.Hint) {
+		return op
+	}
+	f := *op.Failure // Operations share what they point to
+	if f.Hint != "" {
+		f.Hint += "; "
+	}
+	f.Hint += st.keptHint()
+	op.Failure = &f
+	return op
 }
 
 // Cancel stops a copy of an export as package objectcopy stops that of an object; the files that are there by then stay, and are listed in Made.

@@ -2,6 +2,7 @@ package elasticacheexport_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,6 +10,7 @@ import (
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/backup/awssim"
 	"github.com/snapwarden/snapwarden/elasticache"
+	"github.com/snapwarden/snapwarden/policy"
 	"github.com/snapwarden/snapwarden/s3export/elasticacheexport"
 )
 
@@ -31,7 +33,7 @@ func TestExportLive(t *testing.T) {
 					b.Fatalf("%s %v; snapshots %v, made %v", op.Phase, op.Err(), made, op.Made)
 				}
 				point := elasticache.Snapshot(account, region, made[0])
-				want := backup.Refs{point, {Type: elasticacheexport.TypeExport, Account: account, Region: region, ID: bucket + "/swx-" + op.ID[3:] + ".manifest.json"}}
+				want := backup.Refs{point, elasticacheexport.Export(account, region, bucket, policy.ElastiCacheExportPrefix+strings.TrimPrefix(op.ID, "op-"))}
 				if d := cmp.Diff(want, op.Points); d != "" {
 					b.Error(d)
 				}
@@ -56,14 +58,16 @@ func TestExportLiveFails(t *testing.T) {
 		b.bucket(bucket, all...)
 		b.world.Inject(awssim.Fault{Kind: awssim.FaultAsync, Operation: "CreateSnapshot", Times: 1})
 		op := b.run(b.live(elasticache.ReplicationGroup(account, region, "three")))
-		if !errors.Is(op.Err(), backup.ErrFailed) || len(op.Points) != 1 {
+		if !errors.Is(op.Err(), backup.ErrFailed) || len(op.Points) != 1 || strings.Contains(backup.HintOf(op.Err()), "exported by itself") {
 			b.Errorf("%s %v %v", op.Phase, op.Err(), op.Points)
 		}
 	})
 	bubble(t, func(b *bed) {
 		b.bucket(bucket) // nothing is granted: the snapshot stays, and is listed
 		op := b.run(b.live(elasticache.ReplicationGroup(account, region, "three")))
-		if !errors.Is(op.Err(), backup.ErrDenied) || len(op.Points) != 1 || len(b.snapshots()) != 1 {
+		hint := backup.HintOf(op.Err())
+		if !errors.Is(op.Err(), backup.ErrDenied) || len(op.Points) != 1 || len(b.snapshots()) != 1 || !strings.Contains(hint, "policy.ExportStatement") ||
+			!strings.Contains(hint, "the snapshot "+op.Points[0].ID+" in Points stays") {
 			b.Errorf("%s %v %v", op.Phase, op.Err(), op.Points)
 		}
 	})

@@ -41,12 +41,8 @@ func has(err error, codes ...string) bool {
 // bucket reads what decides whether ElastiCache can use a bucket, and who else can.
 func (s *Strategy) bucket(ctx context.Context, c Clients, r backup.Ref, name string) (b box, err error) {
 	owner := &r.Account
-	if _, err := c.S3.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: &name, ExpectedBucketOwner: owner}); err != nil {
-		b.wrong = unusable(r, name, err)
-		if b.wrong == nil {
-			return b, s3Table.Wrap(Kind, "HeadBucket", r, err)
-		}
-		return b, nil
+	if b.wrong, err = s.unusable(ctx, c, r, name); err != nil || b.wrong != nil {
+		return b, err
 	}
 	// look notes what may not be looked at, and gives the other errors.
 	look := func(operation, permission string, err error, none ...string) (bool, error) {
@@ -106,6 +102,29 @@ func (s *Strategy) bucket(ctx context.Context, c Clients, r backup.Ref, name str
 		}
 	}
 	return b, nil
+}
+
+// unusable looks whether a bucket can be used at all, and gives the finding that it can not.
+func (s *Strategy) unusable(ctx context.Context, c Clients, r backup.Ref, name string) (*backup.Finding, error) {
+	_, err := c.S3.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: &name, ExpectedBucketOwner: &r.Account})
+	if err == nil {
+		return nil, nil
+	}
+	if wrong := unusable(r, name, err); wrong != nil {
+		return wrong, nil
+	}
+	return nil, s3Table.Wrap(Kind, "HeadBucket", r, err)
+}
+
+// codeOf is the code with which a bucket ends the work that can not be used at all.
+func codeOf(wrong backup.Finding) backup.Code {
+	switch wrong.ID {
+	case of("bucket-missing"):
+		return backup.ErrNotFound
+	case of("bucket-owner"):
+		return backup.ErrDenied
+	}
+	return backup.ErrInvalid
 }
 
 // unusable is the finding for a bucket that does not answer as one's own in this Region does, nil where the error says nothing of the bucket.

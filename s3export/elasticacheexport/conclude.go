@@ -32,7 +32,13 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 			"the files that begin with %s were changed while they were being checked", st.Name))
 		return op, nil
 	}
-	if st.Less && len(st.unlisted(files)) > 0 {
+	more := len(st.unlisted(files)) > 0
+	if st.Less && !more {
+		if more, err = s.unfinished(ctx, c, op, st); err != nil {
+			return s.stop(op, err)
+		}
+	}
+	if st.Less && more {
 		// It was not all: the end was inferred, and wrongly.
 		st.Shards, st.At, st.Seen, st.reading = nil, 0, "", reading{}
 		op.To(stageWait, "")
@@ -72,7 +78,15 @@ func (s *Strategy) conclude(ctx context.Context, c Clients, op backup.Operation,
 		return op, nil
 	}
 	if st.Less {
-		s.counted(&op, st, m)
+		// A file may have come since the list, of which nothing else would tell.
+		if files, err = s.list(ctx, c, op.Ref, st); err != nil {
+			return s.stop(op, err)
+		}
+		if err := st.late(op, m, files); err != nil {
+			op.Fail(err)
+			return op, nil
+		}
+		s.counted(&op, st, m, false)
 	}
 	s.succeed(&op, st)
 	return op, nil

@@ -66,7 +66,7 @@ func conformance(what backup.Ref, shards int, lag time.Duration) func(t testing.
 			MaxTags:   -1,
 			Resource:  what,
 			Missing:   missing,
-			Malformed: []backup.Ref{malformed, {Type: elasticacheexport.TypeExport, Account: account, Region: region, ID: bucket + "/nightly.manifest.json"}},
+			Malformed: []backup.Ref{malformed, elasticacheexport.Export(account, region, bucket, "nightly")},
 			Unserved:  []backup.Ref{elsewhere, others},
 			Spec:      func(backup.Action, string) backup.Spec { return backup.Spec{Options: good} },
 			BadSpecs: map[backup.Action][]backup.Spec{backup.ActionExport: {{}, {Options: &good}, {Options: elasticacheexport.Options{}},

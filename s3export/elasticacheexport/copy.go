@@ -94,7 +94,7 @@ func (s *Strategy) StartCopy(ctx context.Context, point backup.Ref, to backup.De
 	o, fits := spec.Options.(CopyOptions)
 	switch {
 	case point.Type != TypeExport || !ok || key == "":
-		return backup.Operation{}, invalid(point, "use what Operation.Points of an export lists", "this is no export")
+		return backup.Operation{}, invalid(point, hintPoint, "this is no export")
 	case !fits:
 		return backup.Operation{}, invalid(point, "set Spec.Options to elasticacheexport.CopyOptions with a bucket", "options of type %T", spec.Options)
 	case spec.Name != "" || len(spec.Tags) > 0:

@@ -74,7 +74,7 @@ func TestCopy(t *testing.T) {
 			b.Error(found)
 		}
 		op = b.run(op)
-		want := backup.Ref{Type: elasticacheexport.TypeExport, Account: account, Region: farRegion, ID: farBucket + "/nightly.manifest.json"}
+		want := elasticacheexport.Export(account, farRegion, farBucket, "nightly")
 		if op.Phase != backup.PhaseSucceeded || len(op.Points) != 1 || op.Points[0] != want || len(op.Made) != 0 || len(op.Findings) != 0 {
 			b.Fatalf("%s %v: points %v, made %v, findings %v", op.Phase, op.Err(), op.Points, op.Made, op.Findings)
 		}
@@ -188,7 +188,7 @@ func TestStartCopyRefuses(t *testing.T) {
 	bubble(t, func(b *bed) {
 		one := b.s // of one Region
 		b.s = everywhere(b.world)
-		good := backup.Ref{Type: elasticacheexport.TypeExport, Account: account, Region: region, ID: bucket + "/nightly.manifest.json"}
+		good := elasticacheexport.Export(account, region, bucket, "nightly")
 		for name, c := range map[string]struct {
 			s    *elasticacheexport.Strategy
 			r    backup.Ref

@@ -74,7 +74,8 @@ func Example() {
 	second := export("second try")
 	fmt.Println(second.Phase, second.Points[0].ID)
 
-	file, err := strategy.Open(ctx, second.Points[0], "0001")
+	// Whoever does not have the Operation any more names the export by its bucket and its name.
+	file, err := strategy.Open(ctx, elasticacheexport.Export("111122223333", "eu-west-1", "exports-111122223333", "nightly"), "0001")
 	if err != nil {
 		fmt.Println(err)
 		return

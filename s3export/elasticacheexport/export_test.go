@@ -38,7 +38,7 @@ func TestExport(t *testing.T) {
 				if op.Phase != backup.PhaseSucceeded || len(op.Points) != 1 || len(op.Made) != 0 || len(op.Findings) != 0 {
 					b.Fatalf("%s %v %v %v %v", op.Phase, op.Points, op.Made, op.Findings, op.Err())
 				}
-				want := backup.Ref{Type: elasticacheexport.TypeExport, Account: account, Region: region, ID: bucket + "/nightly.manifest.json"}
+				want := elasticacheexport.Export(account, region, bucket, "nightly")
 				if op.Points[0] != want {
 					b.Errorf("the point is %v", op.Points[0])
 				}

@@ -64,7 +64,7 @@ func (s *Strategy) look(ctx context.Context, c Clients, op backup.Operation, st 
 	}
 	if x == nil {
 		if s.lost(&st.Lost) {
-			op.Fail(failure(op, "export", backup.ErrNotFound, "check the snapshot's name, the account and the Region", "there is no snapshot %s", st.point(op.Ref).ID))
+			op.Fail(failure(op, "export", backup.ErrNotFound, hintNoSnapshot, "there is no snapshot %s", st.point(op.Ref).ID))
 			return op, nil
 		}
 		s.poll(&op)
@@ -74,7 +74,7 @@ func (s *Strategy) look(ctx context.Context, c Clients, op backup.Operation, st 
 	switch status := word(x.SnapshotStatus); status {
 	case statusAvailable:
 	case statusFailed, statusDeleting:
-		op.Fail(failure(op, "export", backup.ErrFailed, "export another recovery point", "the snapshot %s is %s", st.point(op.Ref).ID, status))
+		op.Fail(failure(op, "export", backup.ErrFailed, hintOtherPoint, "the snapshot %s is %s", st.point(op.Ref).ID, status))
 		return op, nil
 	default:
 		op.PollIn(s.opts.Park)
@@ -109,9 +109,17 @@ func (s *Strategy) look(ctx context.Context, c Clients, op backup.Operation, st 
 		return op, nil
 	}
 	if st.Less {
-		// Asked for now, because without the right to it nothing could tell the end later.
-		if _, err := s.unfinished(ctx, c, op, st); err != nil {
+		// Asked for now also because without the right to it nothing could tell the end later.
+		busy, err := s.unfinished(ctx, c, op, st)
+		switch {
+		case err != nil:
 			return s.stop(op, err)
+		case busy && len(files) == 0 && (st.Own || st.Tried):
+			return s.perhaps(op, st)
+		case busy && len(files) == 0:
+			op.Fail(failure(op, "export", backup.ErrConflict, "an export never overwrites: wait for the end of the other, or "+st.another(),
+				"a file that begins with %s is being uploaded to the bucket %s already", st.Name, st.Bucket))
+			return op, nil
 		}
 	}
 	switch {
@@ -144,8 +152,12 @@ func (st state) largest(op backup.Operation) int {
 	if err != nil {
 		return math.MaxInt
 	}
-	// Two findings of 256 bytes of message and of remedy, and a failure, may come; stages and times are written out already.
-	return len(b) + 2*(600+len(op.Ref.ID)) + 1024
+	// Two findings of 256 bytes of message and of remedy, of a serverless cache three, and a failure, may come; stages and times are written out already.
+	findings := 2
+	if st.Less {
+		findings = 3
+	}
+	return len(b) + findings*(600+len(op.Ref.ID)) + 1024 + len(st.keptHint())
 }
 
 // foreseen are the shards as far as they are known: of a serverless cache, before its files were counted, one.

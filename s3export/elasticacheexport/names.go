@@ -6,6 +6,7 @@ import (
 	"github.com/snapwarden/snapwarden/backup"
 	"github.com/snapwarden/snapwarden/elasticache"
 	"github.com/snapwarden/snapwarden/policy"
+	"github.com/snapwarden/snapwarden/s3export"
 )
 
 // naming gives an export its name.
@@ -27,6 +28,17 @@ func naming(op backup.Operation, spec backup.Spec, o Options) (state, error) {
 	}
 	return st, nil
 }
+
+// Export names a finished export without its Operation, by the bucket it is in and its name: what the keys of its files begin with. That is Spec.Name if
+// one was chosen, and else policy.ElastiCacheExportPrefix and Operation.ID without its "op-"; of a serverless cache it is the name of the snapshot, which
+// Points of a live export lists. As ElastiCache does it, the name is put in lower case. A copy of an export keeps the name, in its own bucket, account and
+// Region. No call is made, and nothing is checked: Manifest tells whether there is such an export.
+func Export(account, region, bucket, name string) backup.Ref {
+	return backup.Ref{Type: TypeExport, Account: account, Region: region, ID: bucket + "/" + s3export.ManifestKey(policy.CanonicalName(name))}
+}
+
+// hintPoint says what the Ref of an export is.
+const hintPoint = "use the Ref of type " + TypeExport + " in Operation.Points, or make it with elasticacheexport.Export; Points of a live export also lists its snapshot"
 
 // key is that of a shard.
 func (st state) key(i int) string {

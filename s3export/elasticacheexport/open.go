@@ -74,7 +74,7 @@ func (s *Strategy) at(ctx context.Context, point backup.Ref) (c Clients, bucket,
 	}
 	bucket, key, ok := strings.Cut(point.ID, "/")
 	if point.Type != TypeExport || !ok || key == "" {
-		return c, "", "", invalid(point, "use what Operation.Points lists", "this is no export")
+		return c, "", "", invalid(point, hintPoint, "this is no export")
 	}
 	c, err = s.clients(ctx, point)
 	return c, bucket, key, err

@@ -17,7 +17,8 @@ import (
 
 // Preflight reads what op would act on, and says what is in the way of it: of the snapshot, or of the group or cluster that it is made of, and
 // of the bucket, where each right that ElastiCache lacks is named, and each other who can read what would be written there. Findings have the
-// ids with which a refused export would end. Of a bucket that is to be prepared it says how it is now.
+// ids with which a refused export would end. Of a bucket that is to be prepared it says how it is now: what the work itself mends is
+// SeverityInfo, and SeverityError is only what ends this very work.
 //
 // It can not see whether the caller's own policies allow the export, nor whether ElastiCache sends the keys that a condition of the bucket's
 // policy asks for: only the call shows that.

@@ -3,7 +3,6 @@ package elasticacheexport
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -253,11 +252,7 @@ func (st prepareState) outstanding(r backup.Ref, b box) (w work, err error) {
 		return work{}, failure(backup.Operation{Ref: r}, "prepare", code, hint, format, args...)
 	}
 	if b.wrong != nil {
-		code := map[string]backup.Code{"elasticacheexport.bucket-missing": backup.ErrNotFound, "elasticacheexport.bucket-owner": backup.ErrDenied}[b.wrong.ID]
-		if code == "" {
-			code = backup.ErrInvalid
-		}
-		return fail(code, b.wrong.Remedy, "%s", b.wrong.Message)
+		return fail(codeOf(*b.wrong), b.wrong.Remedy, "%s", b.wrong.Message)
 	}
 	if len(b.unseen) > 0 {
 		return fail(backup.ErrDenied, "allow the caller "+strings.Join(b.unseen, ", ")+" on the bucket", "what can not be read can not be written without losing what is there")
@@ -339,17 +334,4 @@ func (w work) write(ctx context.Context, c *awss3.Client, r backup.Ref) error {
 		}
 	}
 	return nil
-}
-
-// preflightPrepare says how the bucket is now.
-func (s *Strategy) preflightPrepare(ctx context.Context, op backup.Operation) ([]backup.Finding, error) {
-	c, err := s.clients(ctx, op.Ref)
-	if err != nil {
-		return nil, err
-	}
-	b, err := s.bucket(ctx, c, op.Ref, op.Ref.ID)
-	if err != nil {
-		return nil, err
-	}
-	return sorted(slices.Clip(b.findings(op.Ref, op.Ref.ID))), nil
 }

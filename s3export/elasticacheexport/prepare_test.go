@@ -315,7 +315,7 @@ func TestPreflightOfOthers(t *testing.T) {
 			b.Error(d)
 		}
 		export := b.far()
-		missing := backup.Ref{Type: elasticacheexport.TypeExport, Account: account, Region: region, ID: bucket + "/nothing.manifest.json"}
+		missing := elasticacheexport.Export(account, region, bucket, "nothing")
 		for name, c := range map[string]struct {
 			point  backup.Ref
 			bucket string

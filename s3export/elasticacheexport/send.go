@@ -17,12 +17,13 @@ import (
 func (s *Strategy) send(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
 	switch op.Intent() {
 	case backup.Settle:
-		st.Tried = true
-		op.Settle(stageSettle)
-		op.AddMade(st.files(op.Ref))
-		return op, op.SetState(st)
+		return s.perhaps(op, st)
 	case backup.LookOnce:
 		next, files, err := s.survey(ctx, c, op, st)
+		busy := false
+		if err == nil && st.Less && !next.Done() && len(files) == 0 {
+			busy, err = s.unfinished(ctx, c, next, st)
+		}
 		if err != nil {
 			op.Unsent() // it was only looked at
 			if code := backup.CodeOf(err); code == backup.ErrDenied || code == backup.ErrFailed {
@@ -35,6 +36,9 @@ func (s *Strategy) send(ctx context.Context, c Clients, op backup.Operation, st 
 		}
 		if len(files) > 0 {
 			return s.adopt(op, st)
+		}
+		if busy {
+			return s.perhaps(op, st)
 		}
 	case backup.Send:
 	default:
@@ -82,6 +86,14 @@ func (s *Strategy) send(ctx context.Context, c Clients, op backup.Operation, st 
 	return op, e
 }
 
+// perhaps has the signs looked for of an export that was perhaps asked for.
+func (s *Strategy) perhaps(op backup.Operation, st state) (backup.Operation, error) {
+	st.Tried = true
+	op.Settle(stageSettle)
+	op.AddMade(st.files(op.Ref))
+	return op, op.SetState(st)
+}
+
 // mentioned reports whether a message of AWS names a key that begins as those of this export do.
 func (st state) mentioned(err error) bool {
 	var api smithy.APIError
@@ -105,7 +117,7 @@ func (s *Strategy) exporting(op backup.Operation, st state) (backup.Operation, e
 // cache, that they are of the very snapshot: then it does not matter who asked. What is in an
 // .rdb file does not say of which snapshot it is. Files of an export that broke off are waited for until the deadline.
 func (s *Strategy) adopt(op backup.Operation, st state) (backup.Operation, error) {
-	if st.known() {
+	if st.unique() {
 		return s.exporting(op, st)
 	}
 	op.AddMade(st.files(op.Ref))
@@ -134,7 +146,14 @@ func (s *Strategy) settle(ctx context.Context, c Clients, op backup.Operation, s
 	if err != nil {
 		return op, err
 	}
-	if x != nil && word(x.SnapshotStatus) != statusAvailable {
+	busy := x != nil && word(x.SnapshotStatus) != statusAvailable
+	if st.Less && !busy {
+		// A file that is being uploaded is not in the list.
+		if busy, err = s.unfinished(ctx, c, op, st); err != nil {
+			return s.stop(op, err)
+		}
+	}
+	if busy {
 		// Perhaps it is ours that makes it busy. The window begins when it is over.
 		op.Settle(stageSettle)
 		op.PollIn(s.opts.PollMax)

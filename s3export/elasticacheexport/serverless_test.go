@@ -157,11 +157,18 @@ func TestServerlessForms(t *testing.T) {
 	}{
 		"one without a number":                {daily, []string{".rdb"}, []string{"0001"}, ""},
 		"three":                               {daily, []string{"-0001.rdb", "-0002.rdb", "-0003.rdb"}, []string{"0001", "0002", "0003"}, ""},
-		"from nought":                         {daily, []string{"-0.rdb", "-1.rdb"}, []string{"0", "1"}, ""},
+		"from nought":                         {daily, []string{"-0000.rdb", "-0001.rdb"}, []string{"0000", "0001"}, ""},
+		"one's own, from nought":              {web, []string{"-0.rdb", "-1.rdb"}, []string{"0", "1"}, ""},
 		"capital letters":                     {daily, []string{"-0001.RDB"}, []string{"0001"}, ""},
-		"numbers of any kind":                 {daily, []string{"-48213.rdb", "-59120.rdb"}, []string{"48213", "59120"}, ""},
-		"numbers of any length":               {daily, []string{"-4821300000001.rdb"}, []string{"0001"}, ""},
-		"with and without":                    {daily, []string{"-0001.rdb", ".rdb"}, []string{"0001", "0002"}, ""},
+		"numbers of any kind":                 {web, []string{"-48213.rdb", "-59120.rdb"}, []string{"48213", "59120"}, ""},
+		"numbers that others can have":        {daily, []string{"-48213.rdb", "-59120.rdb"}, nil, backup.ErrUnsupported},
+		"long numbers in order, with a gap":   {web, []string{"-00001.rdb", "-00003.rdb"}, nil, backup.ErrPartial},
+		"a gap above all shards":              {web, []string{"-2024.rdb", "-2026.rdb"}, nil, backup.ErrPartial},
+		"one number above all shards":         {daily, []string{"-2026.rdb"}, nil, backup.ErrPartial},
+		"numbers of any length":               {web, []string{"-4821300000001.rdb"}, []string{"0001"}, ""},
+		"with and without":                    {daily, []string{"-0001.rdb", ".rdb"}, nil, backup.ErrUnsupported},
+		"one's own, with and without":         {web, []string{"-0001.rdb", ".rdb"}, []string{"0001", "0002"}, ""},
+		"one's own, with, without and a gap":  {web, []string{"-0001.rdb", "-0003.rdb", ".rdb"}, nil, backup.ErrPartial},
 		"the same number":                     {daily, []string{"-0001.rdb", "-0001.RDB"}, nil, backup.ErrUnsupported},
 		"another snapshot's":                  {daily, []string{"-0001.rdb", "-2-0001.rdb", "-2.manifest.json", "x.rdb"}, []string{"0001"}, ""},
 		"one is missing":                      {daily, []string{"-0001.rdb", "-0003.rdb"}, nil, backup.ErrPartial},
@@ -207,7 +214,11 @@ func TestServerlessForms(t *testing.T) {
 			if d := cmp.Diff(c.ids, got); d != "" {
 				b.Error(d)
 			}
-			wanted := []string{"counted"}
+			var wanted []string
+			if name == "another snapshot's" {
+				wanted = []string{"written-beside"}
+			}
+			wanted = append(wanted, "counted")
 			if len(c.ids) > 1 {
 				wanted = append(wanted, "slots-unknown")
 			}
@@ -239,10 +250,11 @@ func TestServerlessLooks(t *testing.T) {
 			b.Error(d)
 		}
 	})
-	for key, taken := range map[string]bool{"daily-0001.rdb": true, "daily-17.rdb": true, "daily.rdb": true, "daily.manifest.json": true,
-		"daily-2-0001.rdb": false, "daily-2.manifest.json": false, "daily-x.rdb": false, "daily/0001.rdb": false, "dailyx.rdb": false} {
+	for key, taken := range map[string]bool{"daily-0001.rdb": true, "daily-1700.rdb": true, "daily.rdb": true, "daily.manifest.json": true,
+		"daily-17.rdb": false, "daily-20261120.rdb": false, "daily-2-0001.rdb": false, "daily-2.manifest.json": false, "daily-x.rdb": false, "daily/0001.rdb": false, "dailyx.rdb": false} {
 		serverless(t, key, func(b *bed) {
 			b.place(key, []byte("theirs"), time.Now())
+			time.Sleep(time.Hour)
 			op := b.run(b.of(daily))
 			if !taken {
 				want(b, op, "", 0)

@@ -1,11 +1,9 @@
 package elasticacheexport
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,13 +24,16 @@ func (s *Strategy) quiet(st state) time.Duration {
 }
 
 // waitServerless waits for the end of an export of a serverless cache. AWS tells neither that nor how many files there will be. It is taken as ended
-// when for a whole settle window the snapshot was available and the files were the same, and none is being uploaded at its end.
+// when for a whole settle window the snapshot was available and the files were the same, and none is being uploaded at its end. Of a snapshot that
+// broke or was deleted before that, nobody knows how many files there should be, so that those which came by then are no backup.
 func (s *Strategy) waitServerless(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
 	x, err := s.snapshot(ctx, c, st.point(op.Ref))
 	if err != nil {
 		return op, err
 	}
+	broken := "was gone"
 	if x != nil {
+		broken = ""
 		switch status := word(x.SnapshotStatus); status {
 		case statusAvailable:
 			if err := st.differs(st.point(op.Ref), x); err != nil {
@@ -40,10 +41,12 @@ func (s *Strategy) waitServerless(ctx context.Context, c Clients, op backup.Oper
 				return op, nil
 			}
 		case statusFailed, statusDeleting:
-			// As one that is gone: the files decide.
+			broken = "was " + status
 		case statusCreating:
+			// An old view of it, or another of its name, which a later look will tell. It is no sign of the export.
+			st.Seen = ""
 			s.poll(&op)
-			return op, nil
+			return op, op.SetState(st)
 		default:
 			// The statuses are not documented: whatever else it is, it is busy.
 			st.Copying, st.Seen = true, ""
@@ -66,7 +69,11 @@ func (s *Strategy) waitServerless(ctx context.Context, c Clients, op backup.Oper
 		op.Fail(err)
 		return op, nil
 	}
-	if d := digest(files); d != st.Seen {
+	d := digest(files)
+	if broken != "" {
+		d = "!" + d[1:] // that, too, must be so for the whole time
+	}
+	if d != st.Seen {
 		st.Seen = d
 		st.calm()
 	}
@@ -84,8 +91,31 @@ func (s *Strategy) waitServerless(ctx context.Context, c Clients, op backup.Oper
 		s.poll(&op)
 		return op, op.SetState(st)
 	}
+	if broken != "" {
+		code, what := backup.ErrPartial, fmt.Sprintf("with %d there", len(files))
+		if len(files) == 0 {
+			code, what = backup.ErrFailed, "with none there"
+		}
+		op.Fail(failure(op, "export", code, hintOtherPoint,
+			"the snapshot %s %s before the end of its export was seen, so that nothing tells how many files there should be, %s", st.point(op.Ref).ID, broken, what))
+		return op, nil
+	}
+	if len(files) == 0 && !st.Copying {
+		// There is no sign that it is over, and what others write is none.
+		s.poll(&op)
+		return op, op.SetState(st)
+	}
+	odd, more, err := s.strangers(ctx, c, op, st)
+	if err != nil {
+		return s.stop(op, err)
+	}
 	if len(files) == 0 {
-		return s.nothing(ctx, c, op, st)
+		op.Fail(st.nothing(op, odd))
+		return op, nil
+	}
+	if err := st.beside(&op, files, odd, more); err != nil {
+		op.Fail(err)
+		return op, nil
 	}
 	if st.Shards, err = st.count(op, files); err != nil {
 		op.Fail(err)
@@ -108,10 +138,7 @@ func (s *Strategy) waitServerless(ctx context.Context, c Clients, op backup.Oper
 
 // older refuses files that are older than the export, or, where the name proves whose they are, than its data.
 func (st state) older(op backup.Operation, files []file) error {
-	first := op.Started.Add(-clockSkew)
-	if st.Own {
-		first = st.Taken
-	}
+	first := st.first(op)
 	for _, f := range files {
 		if f.at.Before(first) {
 			return failure(op, "export", backup.ErrConflict, st.another(), "the object %s is older than this export", f.key)
@@ -120,78 +147,38 @@ func (st state) older(op backup.Operation, files []file) error {
 	return nil
 }
 
-// nothing ends an export of which no file came, if there is a sign that it is over.
-func (s *Strategy) nothing(ctx context.Context, c Clients, op backup.Operation, st state) (backup.Operation, error) {
-	keys, err := s.strangers(ctx, c, op, st)
-	switch {
-	case err != nil:
-		return s.stop(op, err)
-	case len(keys) > 0:
-		op.Fail(failure(op, "export", backup.ErrUnsupported, "look at these objects; export the cache itself, whose snapshot then has a name that proves what is of it",
-			"objects that begin with %s were written, in a form that does not prove that they are of this export: %s", st.Name, strings.Join(keys[:min(3, len(keys))], ", ")))
-		return op, nil
-	case st.Copying:
-		op.Fail(failure(op, "export", backup.ErrFailed, "look at the cache's events, and export again with another token", "the export ended and wrote no file"))
-		return op, nil
+// nothing is the error of an export that ended, and of which no file came.
+func (st state) nothing(op backup.Operation, odd []string) error {
+	if len(odd) > 0 {
+		return st.unproved(op, "the export ended, and there are only", odd)
 	}
-	s.poll(&op)
-	return op, op.SetState(st)
+	return failure(op, "export", backup.ErrFailed, "look at the cache's events, and export again with another token", "the export ended and wrote no file")
 }
 
-// count makes shards of the files that are there. What can not be all, or not all of it files of an export, is refused.
-func (st state) count(op backup.Operation, files []file) ([]shard, error) {
-	files = slices.SortedFunc(slices.Values(files), func(a, b file) int { return cmp.Compare(a.key, b.key) })
-	var all []shard
-	ids, least, most := map[string]bool{}, 0, 0
-	for i, f := range files {
-		rest := f.key[len(st.Name):]
-		if !strings.EqualFold(rest[max(0, len(rest)-len(".rdb")):], ".rdb") {
-			return nil, failure(op, "export", backup.ErrUnsupported, "look at what is listed in Made", "the object %s was written, which is no .rdb file", f.key)
-		}
-		if f.size == 0 {
-			return nil, failure(op, "export", backup.ErrPartial, "delete what is listed in Made and export again with another token", "the export ended, and the file %s is empty", f.key)
-		}
-		all = append(all, shard{ID: fmt.Sprintf("%04d", i+1), Rest: rest})
-		if id, ok := number(rest); ok && len(id) <= 8 {
-			n, _ := strconv.Atoi(id) // digits, and not many
-			if ids[id] = true; i == 0 {
-				least = n
-			}
-			least, most = min(least, n), max(most, n)
-		}
+// beside judges the strangers beside files of the export. Those that may be of snapshots with a longer name are told of, and others may be the rest of it.
+func (st state) beside(op *backup.Operation, files []file, odd []string, more bool) error {
+	rest := slices.DeleteFunc(slices.Clone(odd), func(key string) bool { return st.elsewhere(key, files) })
+	if len(rest) > 0 {
+		return st.unproved(*op, "beside files of the export there are", rest)
 	}
-	if len(ids) < len(files) {
-		return all, nil // AWS does not number them, or not all
+	if len(odd) == 0 && !more {
+		return nil
 	}
-	for i := range all {
-		all[i].ID, _ = number(all[i].Rest)
-		if all[i].Rest == "-"+all[i].ID+".rdb" {
-			all[i].Rest = ""
-		}
+	what := fmt.Sprintf("%d, such as %s", len(odd), some(odd, 1))
+	if len(odd) == 0 {
+		what = "too many to look at all"
 	}
-	// Numbers that are those of shards leave none out. Larger ones may be anything.
-	if most <= s3export.MaxShards && (least > 1 || most-least+1 != len(all)) {
-		return nil, failure(op, "export", backup.ErrPartial, "look at the files that are listed in Made: if they are all, use them by hand; if not, delete them and export again with another token",
-			"the %d files of the export are numbered from %d to %d, so that some seem to be missing", len(all), least, most)
-	}
-	return all, nil
+	op.Find(backup.Finding{ID: of("written-beside"), Severity: backup.SeverityWarning, Ref: st.files(op.Ref),
+		Message: fmt.Sprintf("objects that only begin alike are not taken for files of the export, but for those of longer names: %s", what),
+		Remedy:  "if they are none of another export, use another bucket"})
+	return nil
 }
 
-// counted is the finding that the number of files is an inference.
-func (s *Strategy) counted(op *backup.Operation, st state, m s3export.Manifest) {
-	size := int64(0)
-	for _, x := range m.Shards {
-		size += x.Size
-	}
-	told := ""
-	if st.Bytes != "" {
-		told = "; AWS gives the snapshot " + st.Bytes
-	}
-	op.Find(backup.Finding{ID: of("counted"), Severity: backup.SeverityWarning, Ref: st.files(op.Ref),
-		Message: fmt.Sprintf("AWS tells neither the end of a serverless cache's export nor how many files it has: %d, of %d bytes in all, were there when nothing had changed for %v%s", len(m.Shards), size, s.opts.Settle, told),
-		Remedy:  "load or restore it once before relying on it alone"})
-	if m.Seedable() != nil {
-		op.Find(backup.Finding{ID: of("slots-unknown"), Severity: backup.SeverityInfo, Ref: st.files(op.Ref),
-			Message: "which hash slots each file holds is not known, so that the library seeds no cluster from it", Remedy: "restore the snapshot itself to a serverless cache"})
-	}
+// unproved refuses objects of which nothing tells whether they are of the export.
+func (st state) unproved(op backup.Operation, what string, keys []string) error {
+	return failure(op, "export", backup.ErrUnsupported, "look at these objects; export the cache itself, whose snapshot then has a name that proves what is of it",
+		"%s young objects that begin with %s, in a form that does not prove whether they are of it: %s", what, st.Name, some(keys, 3))
 }
+
+// some gives the first n keys.
+func some(keys []string, n int) string { return strings.Join(keys[:min(n, len(keys))], ", ") }

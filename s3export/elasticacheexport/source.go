@@ -33,7 +33,7 @@ func (st state) pinned() bool { return len(st.Shards) > 0 || st.Less && st.Engin
 // what is in a snapshot, and neither do the files that are exported of it.
 func (st state) differs(r backup.Ref, x *ectypes.Snapshot) error {
 	changed := func(format string, args ...any) error {
-		return failure(backup.Operation{Ref: r}, "export", backup.ErrConflict, "find out who made another snapshot of the same name, and export again with another token",
+		return failure(backup.Operation{Ref: r}, "export", backup.ErrConflict, hintOtherSnapshot,
 			"the snapshot "+r.ID+" is not the one that was to be exported: "+format, args...)
 	}
 	now := state{Less: st.Less}

@@ -20,11 +20,14 @@
 //
 // A snapshot of a serverless cache is exported too, and so is the cache as it is. Of that AWS documents less: it takes no name for the files, and
 // tells neither how they are called nor how many there are (UNVERIFIED). They are taken to begin with the snapshot's name. Where the library made
-// that name up, which it does for a cache that is exported as it is, it proves whose they are, whatever follows. Otherwise only name-0001.rdb
-// and name.rdb are taken, which no snapshot of a longer name can have, and none may be there before. The export is taken as ended
+// that name up, which it does for a cache that is exported as it is, it proves whose they are, whatever follows. Otherwise either
+// name.rdb is taken, or name-0001.rdb and so on with four digits each, and none may be there before, or be being uploaded. Only a snapshot that
+// is called name-0001 itself could have such a key, if AWS numbered no files. Other young objects that begin so are refused with ErrUnsupported, unless
+// they read as those of a longer name: of these the finding elasticacheexport.written-beside tells. The export is taken as ended
 // when for Settings.Settle, or three times as long where the snapshot's status never showed the export, the files were the same, and no upload of one
-// is under way at the end of that. Numbers with a gap are refused with ErrPartial. That a last file is missing can not be seen:
-// the finding elasticacheexport.counted tells how many files were found, their size, and what AWS says of the snapshot's, and
+// is under way at the end of that. Numbers with a gap, and files whose snapshot failed or was deleted before that end, are refused with ErrPartial. If a
+// file comes when the manifest is there already, the work ends in ErrConflict, and the manifest stays. That a last file is missing can not be seen
+// otherwise: the finding elasticacheexport.counted tells how many files were found, their size, and what AWS says of the snapshot's, and
 // the manifest says that they were counted. Memcached, of which AWS says both that it can be exported and that it can not, has no .rdb files and is
 // refused with ErrUnsupported.
 //
@@ -167,7 +170,8 @@ func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
 
 // Start makes the Operation that exports: a snapshot (elasticache.Snapshot, elasticache.ServerlessSnapshot), or the data of a replication group, a single
 // cluster or a serverless cache as it is now (elasticache.ReplicationGroup, elasticache.Cluster, elasticache.Serverless). Of these a snapshot is made first, as package elasticache does it; it stays, and is
-// listed in Points beside the export. Spec.Options must be Options with a bucket. Spec.Tags go to the snapshot that is made, and must be
+// listed in Points beside the export, also where the export fails after it. A bucket that is not there, not of the account or in another Region ends the
+// work before it is made. Spec.Options must be Options with a bucket. Spec.Tags go to the snapshot that is made, and must be
 // empty where none is: ElastiCache writes the files and gives them none.
 //
 // The files are called Spec.Name, in lower case, or else policy.ElastiCacheExportPrefix and a hash of the Operation's ID, followed by a hyphen,
@@ -175,7 +179,7 @@ func (s *Strategy) clients(ctx context.Context, r backup.Ref) (Clients, error) {
 // of another that chose the name at the same time, and the work ends in ErrConflict.
 //
 // Of a serverless cache Spec.Name must be empty, because ElastiCache calls the files after the snapshot. The same price is paid for a snapshot
-// with a name of somebody's choice, and none for automatic ones, for those that the library named, and for the cache as it is. A second export of one
+// with a name of somebody's choice, and for automatic ones, whose name an export of nodes can have; none for those that the library named, and for the cache as it is. A second export of one
 // snapshot goes to another bucket.
 func (s *Strategy) Start(ctx context.Context, r backup.Ref, spec backup.Spec) (backup.Operation, error) {
 	op, err := backup.NewOperation(Kind, backup.ActionExport, r, spec)
@@ -271,7 +275,7 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 	case stageManifest:
 		next, err = s.conclude(ctx, c, op, st)
 	case stageStop:
-		return s.stopped(op), nil
+		return st.keeps(s.stopped(op)), nil
 	default:
 		return op, failure(op, "export", backup.ErrInvalid, "the operation was changed, or a newer release wrote it", "unknown stage %q", op.Stage)
 	}
@@ -282,7 +286,7 @@ func (s *Strategy) Step(ctx context.Context, op backup.Operation) (backup.Operat
 		}
 		return op, err
 	}
-	return next, nil
+	return st.keeps(next), nil
 }
 
 // The stages.

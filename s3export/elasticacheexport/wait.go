@@ -35,19 +35,27 @@ func (s *Strategy) survey(ctx context.Context, c Clients, op backup.Operation, s
 			return op, nil, nil
 		}
 	}
-	late := slices.IndexFunc(files, func(f file) bool {
-		return f.key != s3export.ManifestKey(st.Name) && !slices.ContainsFunc(m.Shards, func(x s3export.Shard) bool { return x.Key == f.key })
-	})
-	if st.Less && late >= 0 {
-		op.Fail(failure(op, "export", backup.ErrConflict, "do not restore by the manifest before it is clear what the file is; export again with another token, to another bucket",
-			"the manifest of this export is there, and so is the file %s, which it does not list", files[late].key))
-		return op, nil, nil
-	}
 	if st.Less {
-		s.counted(&op, st, m)
+		if err := st.late(op, m, files); err != nil {
+			op.Fail(err)
+			return op, nil, nil
+		}
+		s.counted(&op, st, m, true)
 	}
 	s.succeed(&op, st)
 	return op, nil, nil
+}
+
+// late refuses an export of a serverless cache with a file that its manifest does not list: the end was inferred, and wrongly.
+func (st state) late(op backup.Operation, m s3export.Manifest, files []file) error {
+	for _, f := range files {
+		if f.key == s3export.ManifestKey(st.Name) || slices.ContainsFunc(m.Shards, func(x s3export.Shard) bool { return x.Key == f.key }) {
+			continue
+		}
+		return failure(op, "export", backup.ErrConflict, "do not restore by the manifest before it is clear what the file is; export again with another token, to another bucket",
+			"the manifest of this export is there, and so is the file %s, which it does not list: what it says of others is true, but they may not be all", f.key)
+	}
+	return nil
 }
 
 // ours reads the manifest, if there is one, and reports whether it is this Operation's.
@@ -75,7 +83,7 @@ func (s *Strategy) ours(ctx context.Context, c Clients, op backup.Operation, st 
 
 // succeed ends the Operation with the export as its point, which stands for all files.
 func (s *Strategy) succeed(op *backup.Operation, st state) {
-	op.AddPoint(backup.Ref{Type: TypeExport, Account: op.Ref.Account, Region: op.Ref.Region, ID: st.Bucket + "/" + s3export.ManifestKey(st.Name)})
+	op.AddPoint(Export(op.Ref.Account, op.Ref.Region, st.Bucket, st.Name))
 	op.Made = nil
 	op.Succeed()
 }
@@ -115,12 +123,7 @@ func (s *Strategy) wait(ctx context.Context, c Clients, op backup.Operation, st 
 	if op.Done() {
 		return op, nil
 	}
-	// A name of the caller's own may have been in use before. One that is made of the Operation's ID proves that the files are of this
-	// Operation, perhaps of an earlier run of it, and they need only be younger than the data.
-	first := op.Started.Add(-clockSkew)
-	if st.Own {
-		first = st.Taken
-	}
+	first := st.first(op)
 	found, missing := st.match(files)
 	for _, f := range found {
 		if f.at.Before(first) {

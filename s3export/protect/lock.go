@@ -150,15 +150,15 @@ func place(r backup.Ref) (bucket, key string, err error) {
 	}
 	bucket, key, ok := strings.Cut(r.ID, "/")
 	if r.Type != s3export.TypeElastiCache {
-		return "", "", invalid(r, "use the Ref of an ElastiCache export, or objectcopy.Object; an export of RDS has no manifest that says what belongs to it: give its bucket a default retention before it is made",
+		return "", "", invalid(r, "use the Ref of type "+s3export.TypeElastiCache+" in Operation.Points (Points of a live export also lists its snapshot) or of elasticacheexport.Export, or objectcopy.Object; an export of RDS has no manifest that says what belongs to it: give its bucket a default retention before it is made",
 			"the type %q can not be locked", r.Type)
 	}
 	if err := policy.ValidateBucketName(bucket); err != nil {
-		return "", "", invalid(r, "use what Operation.Points lists", "%w", err)
+		return "", "", invalid(r, "use the Ref of type "+s3export.TypeElastiCache+" in Operation.Points, or make it with elasticacheexport.Export", "%w", err)
 	}
 	name, manifest := strings.CutSuffix(key, s3export.ManifestKey(""))
 	if !ok || !manifest || policy.ValidateExportName(name) != nil {
-		return "", "", invalid(r, "use what Operation.Points lists", "%.80q is not the manifest of an export", key)
+		return "", "", invalid(r, "use the Ref of type "+s3export.TypeElastiCache+" in Operation.Points, or make it with elasticacheexport.Export", "%.80q is not the manifest of an export", key)
 	}
 	return bucket, key, nil
 }

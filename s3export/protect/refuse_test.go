@@ -59,6 +59,9 @@ func TestProtectStartRefuses(t *testing.T) {
 			if backup.CodeOf(err) != backup.ErrInvalid || backup.HintOf(err) == "" || op.ID != "" {
 				t.Errorf("%s: %v", name, err)
 			}
+			if (name == "a bucket" || name == "no manifest") && !strings.Contains(backup.HintOf(err), "elasticacheexport.Export") {
+				t.Errorf("%s: the hint %q does not say which Ref is meant", name, backup.HintOf(err))
+			}
 		}
 		if _, err := b.s.StartProtect(b.Context(), export, backup.Spec{Token: "t", Options: protect.LifecycleOptions{}}); backup.CodeOf(err) != backup.ErrInvalid {
 			t.Error(err)
