@@ -15,6 +15,49 @@ type inputOptions struct {
 	Ask any `json:",omitempty"`
 }
 
+// laterOptions are the same in a later release.
+type laterOptions = struct {
+	Days  int
+	At    time.Time
+	Ask   any `json:",omitempty"`
+	New   string
+	Deep  struct{ On bool }
+	Often []int
+}
+
+// A field that is added to some options, and is not set, changes nothing; no options are those that set nothing.
+func TestInputWithoutZeros(t *testing.T) {
+	op := asked(t, backup.Spec{})
+	input := func(v any) string {
+		o := op
+		o.Bind(v)
+		return o.Input
+	}
+	type options = struct {
+		Days int
+		At   time.Time
+		Ask  any `json:",omitempty"`
+	}
+	named := func(v any) any { return map[string]any{"it": v} } // of one type, as in two releases
+	for name, c := range map[string]struct {
+		a, b any
+		same bool
+	}{
+		"a new field":        {named(options{Days: 7}), named(laterOptions{Days: 7}), true},
+		"one that is set":    {named(options{Days: 7}), named(laterOptions{Days: 7, New: "x"}), false},
+		"set deep inside":    {named(options{Days: 7}), named(laterOptions{Days: 7, Deep: struct{ On bool }{true}}), false},
+		"a list with a zero": {named(laterOptions{Often: []int{0}}), named(laterOptions{Often: []int{0, 0}}), false},
+		"none and all zero":  {nil, inputOptions{}, true},
+		"zero and not":       {inputOptions{}, inputOptions{Days: 1}, false},
+		"moved":              {named(laterOptions{Often: []int{1, 0}}), named(laterOptions{Often: []int{0, 1}}), false},
+		"large numbers":      {named(map[string]any{"n": uint64(1<<63 + 1)}), named(map[string]any{"n": uint64(1<<63 + 2)}), false},
+	} {
+		if got := input(c.a) == input(c.b); got != c.same || input(c.a) == "" {
+			t.Errorf("%s: the same %v", name, got)
+		}
+	}
+}
+
 func (inputOptions) OptionsFor() (string, backup.Action) { return "fake", backup.ActionBackup }
 
 // asked makes an Operation as a Strategy would that takes more than a Spec.

@@ -77,8 +77,8 @@ type Operation struct {
 	// Ref is what is acted upon: a resource for a backup, a recovery point for everything else.
 	Ref   Ref    `json:"ref"`
 	Token string `json:"token"`
-	// Input is a hash of Spec.Name, Spec.Options and what Bind was given; empty where that can not be hashed, as with a function among the Options. Of two
-	// Operations with one ID it tells whether they were asked for the same.
+	// Input is a hash of Spec.Name, Spec.Options and what Bind was given, without what is zero in them; empty where that can not be hashed, as with a
+	// function among the Options. Of two Operations with one ID it tells whether they were asked for the same.
 	Input string `json:"input,omitempty"`
 	Owner string `json:"owner"`
 	// Tags are the caller's, for what is made.
