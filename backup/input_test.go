@@ -11,50 +11,65 @@ import (
 type inputOptions struct {
 	Days int
 	At   time.Time
-	// Ask may be a function, which has no JSON form.
-	Ask any `json:",omitempty"`
-}
-
-// laterOptions are the same in a later release.
-type laterOptions = struct {
-	Days  int
-	At    time.Time
-	Ask   any `json:",omitempty"`
-	New   string
-	Deep  struct{ On bool }
-	Often []int
+	// Ask may be a function, which can not be compared.
+	Ask any
 }
 
 // A field that is added to some options, and is not set, changes nothing; no options are those that set nothing.
-func TestInputWithoutZeros(t *testing.T) {
+func TestInput(t *testing.T) {
+	type options = struct {
+		Days  int
+		At    time.Time
+		Ask   any
+		New   string
+		Deep  struct{ On bool }
+		Often []int
+		Count *int
+		Tags  map[string]string
+	}
+	type one struct{}
+	type other struct{}
+	zero, five := 0, 5
+	at := time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)
 	op := asked(t, backup.Spec{})
 	input := func(v any) string {
 		o := op
 		o.Bind(v)
 		return o.Input
 	}
-	type options = struct {
-		Days int
-		At   time.Time
-		Ask  any `json:",omitempty"`
-	}
-	named := func(v any) any { return map[string]any{"it": v} } // of one type, as in two releases
 	for name, c := range map[string]struct {
 		a, b any
 		same bool
 	}{
-		"a new field":        {named(options{Days: 7}), named(laterOptions{Days: 7}), true},
-		"one that is set":    {named(options{Days: 7}), named(laterOptions{Days: 7, New: "x"}), false},
-		"set deep inside":    {named(options{Days: 7}), named(laterOptions{Days: 7, Deep: struct{ On bool }{true}}), false},
-		"a list with a zero": {named(laterOptions{Often: []int{0}}), named(laterOptions{Often: []int{0, 0}}), false},
-		"none and all zero":  {nil, inputOptions{}, true},
-		"zero and not":       {inputOptions{}, inputOptions{Days: 1}, false},
-		"moved":              {named(laterOptions{Often: []int{1, 0}}), named(laterOptions{Often: []int{0, 1}}), false},
-		"large numbers":      {named(map[string]any{"n": uint64(1<<63 + 1)}), named(map[string]any{"n": uint64(1<<63 + 2)}), false},
+		"one that is set":         {options{Days: 7}, options{Days: 7, New: "x"}, false},
+		"set deep inside":         {options{}, options{Deep: struct{ On bool }{true}}, false},
+		"none and all unset":      {nil, options{}, true},
+		"empty and none":          {options{Often: []int{}, Tags: map[string]string{}}, options{}, true},
+		"a list with a zero":      {options{Often: []int{0}}, options{Often: []int{0, 0}}, false},
+		"moved":                   {options{Often: []int{1, 0}}, options{Often: []int{0, 1}}, false},
+		"a pointer to zero":       {options{Count: &zero}, options{}, false},
+		"a pointer to the same":   {options{Count: &five}, options{Count: func() *int { n := 5; return &n }()}, true},
+		"an empty type":           {options{Ask: one{}}, options{}, false},
+		"another empty type":      {options{Ask: one{}}, options{Ask: other{}}, false},
+		"one moment in two zones": {options{At: at}, options{At: at.In(time.FixedZone("x", 3600))}, true},
+		"two moments":             {options{At: at}, options{At: at.Add(1)}, false},
+		"large numbers":           {uint64(1<<63 + 1), uint64(1<<63 + 2), false},
+		"a map":                   {map[string]string{"a": "1", "b": "2"}, map[string]string{"b": "2", "a": "1"}, true},
+		"another map":             {map[string]string{"a": "1", "b": "2"}, map[string]string{"a": "2", "b": "1"}, false},
+		"quotes":                  {[]string{`a","b`}, []string{"a", "b"}, false},
 	} {
 		if got := input(c.a) == input(c.b); got != c.same || input(c.a) == "" {
 			t.Errorf("%s: the same %v", name, got)
 		}
+	}
+	if input(options{Ask: func() {}}) != "" {
+		t.Error("a function was hashed")
+	}
+	type ring struct{ Next any }
+	r := &ring{}
+	r.Next = r
+	if input(r) != "" {
+		t.Error("a ring was hashed")
 	}
 }
 

@@ -169,7 +169,7 @@ func NewOperation(kind string, action Action, r Ref, spec Spec) (Operation, erro
 }
 
 // Bind makes further arguments of a Start part of Input, in their order: where a copy goes, the moment that is restored. A Strategy calls it for all that
-// decides what its work does and is neither in Spec nor in the Ref. The values must have a JSON form that tells them apart.
+// decides what its work does and is neither in Spec nor in the Ref. Their exported fields count.
 func (op *Operation) Bind(values ...any) {
 	if op.Input != "" {
 		op.Input = inputOf(op.Input, values...)

@@ -47,7 +47,7 @@ func TestNewOperation(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := Operation{
-			Version: 1, ID: operationID("test", ActionCopy, testRef, "t"), Kind: "test", Action: ActionCopy, Ref: testRef, Token: "t", Input: "v6lgnhdsqwafbwzsm5rvp4etpi", Owner: "me",
+			Version: 1, ID: operationID("test", ActionCopy, testRef, "t"), Kind: "test", Action: ActionCopy, Ref: testRef, Token: "t", Input: "houeu7e5kk3dqgt2p575wf6qc4", Owner: "me",
 			Tags: map[string]string{"team": "blue"}, Phase: PhasePending, Since: now, Started: now, Updated: now, Poll: now, Deadline: now.Add(time.Hour),
 		}
 		if d := cmp.Diff(want, op); d != "" {

@@ -43,7 +43,7 @@ type Strategy interface {
 type Spec struct {
 	// Token is the idempotency key: the same Ref, action and Token mean the same work, however often it is started, and also when it has failed: what
 	// is to be tried again, or done with other options, needs another token. A Runner refuses to give the work of other options for this one, with
-	// ErrConflict; other Tags, another Owner or Timeout are not compared, and those of the first Start count. Required, 1 to 256 bytes. NewToken makes
+	// ErrConflict (a time among the options has to come from the slot too, and not from the clock); other Tags, another Owner or Timeout are not compared, and those of the first Start count. Required, 1 to 256 bytes. NewToken makes
 	// one from a Ref and a time slot.
 	Token string
 	// Name is the new thing's name, where the service has names (RDS, ElastiCache). Empty means a name derived from the Operation's ID.

@@ -1,10 +1,8 @@
 package backup
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,69 +28,6 @@ func digest(parts ...string) string {
 // operationID is "op-" and 26 letters and digits: 128 bits, lower case, fit for names and tags of every service.
 func operationID(kind string, action Action, r Ref, token string) string {
 	return "op-" + digest("operation", kind, string(action), r.Type, r.Account, r.Region, r.ID, token)
-}
-
-// inputOf hashes values by their JSON, after what was hashed before. It is empty where a value has none. What is zero counts for nothing: a later release may
-// add a field to some options, and its program must still find its work.
-func inputOf(before string, values ...any) string {
-	parts := []string{"input", before}
-	for _, v := range values {
-		b, err := json.Marshal(v)
-		if err != nil {
-			return ""
-		}
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.UseNumber()
-		var plain any
-		if err := d.Decode(&plain); err != nil {
-			return ""
-		}
-		if plain = withoutZeros(plain); plain == nil {
-			parts = append(parts, "", "")
-			continue
-		}
-		if b, err = json.Marshal(plain); err != nil {
-			return ""
-		}
-		parts = append(parts, fmt.Sprintf("%T", v), string(b))
-	}
-	return digest(parts...)
-}
-
-// withoutZeros gives a decoded JSON value without the members of objects that are zero, and nil for one that is zero itself. An element of a list keeps its
-// place.
-func withoutZeros(v any) any {
-	switch x := v.(type) {
-	case map[string]any:
-		for k, e := range x {
-			if x[k] = withoutZeros(e); x[k] == nil {
-				delete(x, k)
-			}
-		}
-		if len(x) == 0 {
-			return nil
-		}
-	case []any:
-		for i, e := range x {
-			x[i] = withoutZeros(e)
-		}
-		if len(x) == 0 {
-			return nil
-		}
-	case string:
-		if x == "" || x == "0001-01-01T00:00:00Z" {
-			return nil
-		}
-	case json.Number:
-		if x == "0" {
-			return nil
-		}
-	case bool:
-		if !x {
-			return nil
-		}
-	}
-	return v
 }
 
 // NewToken gives the idempotency token of the work on r that falls into slot, which is whatever names the occasion: "2026-11-20", "before

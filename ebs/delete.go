@@ -108,7 +108,15 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 		if err != nil && !st.Begun {
 			return s.unheard(op, st, found, err)
 		}
-		st.Unheard = time.Time{}
+		if !st.Unheard.IsZero() {
+			// That it was heard again is kept before anything else can fail.
+			st.Unheard = time.Time{}
+			if op.Intent() == backup.Send {
+				op.Unsent()
+			}
+			op.PollIn(s.opts.PollMin)
+			return op, op.SetState(st)
+		}
 		if len(refused) > 0 {
 			s.remaining(&op, found)
 			op.Fail(refused[0])
@@ -153,7 +161,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 			s.wait(&op)
 		default:
 			// A listing may lag; after this long the calls are made again, until the deadline.
-			st.Gone = nil
+			st.Gone, st.Begun = nil, true
 			if err := op.SetState(st); err != nil {
 				return op, err
 			}

@@ -113,3 +113,34 @@ func TestDeleteUnansweredAfterALostAnswer(t *testing.T) {
 		}
 	})
 }
+
+// Answers between two silences end the first one, also where the call that follows them fails.
+func TestDeleteHeardAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench, s *ebs.Strategy) {
+		ill := awssim.Error{Status: 500, Code: "InternalError", Message: "no"}
+		op, err := s.StartDelete(t.Context(), b.backedUp(t, t.Context(), b.instance), backup.Spec{Token: "d"})
+		began := time.Now()
+		b.world.Inject(awssim.Fault{Operation: "DescribeLockedSnapshots", Times: 3, Kind: awssim.FaultError, Error: ill})
+		b.world.Inject(awssim.Fault{Operation: "DeleteSnapshot", Times: -1, For: 30 * time.Minute, Kind: awssim.FaultError, Error: ill})
+		r, rerr := backup.NewRunner([]backup.Strategy{s})
+		if err != nil || rerr != nil {
+			t.Fatal(err, rerr)
+		}
+		again := false
+		for range 10_000 {
+			if op.Done() {
+				break
+			}
+			if !again && time.Since(began) > 20*time.Minute {
+				again = true
+				b.world.Inject(awssim.Fault{Operation: "DescribeLockedSnapshots", Times: 3, Kind: awssim.FaultError, Error: ill})
+			}
+			op, _ = r.Step(t.Context(), op)
+			time.Sleep(max(time.Until(op.Poll), 5*time.Second))
+		}
+		want(t, op, backup.PhaseSucceeded, "")
+		if !again {
+			t.Error("it was not silent a second time")
+		}
+	})
+}

@@ -61,6 +61,7 @@ func (s *Strategy) StartSeed(_ context.Context, point backup.Ref, m s3export.Man
 	if err := m.Seedable(); err != nil {
 		return backup.Operation{}, err
 	}
+	op.Bind(m)
 	bucket, key, _ := strings.Cut(point.ID, "/")
 	if key != s3export.ManifestKey(m.Name) || policy.ValidateBucketName(bucket) != nil {
 		return bad("take point and manifest of the same export", "the manifest is that of the export %s, and the point is %s", m.Name, point)

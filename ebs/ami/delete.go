@@ -218,7 +218,15 @@ func (s *Strategy) deregister(ctx context.Context, c *awsec2.Client, op backup.O
 		if err != nil {
 			return s.unheard(op, st, err)
 		}
-		st.Unheard = time.Time{}
+		if !st.Unheard.IsZero() && refused == nil {
+			// That it was heard again is kept before anything else can fail.
+			st.Unheard = time.Time{}
+			if op.Intent() == backup.Send {
+				op.Unsent()
+			}
+			op.PollIn(s.opts.PollMin)
+			return op, op.SetState(st)
+		}
 		if refused != nil {
 			op.Fail(refused)
 			return op, nil

@@ -2,8 +2,9 @@
 // what becomes of them with time.
 //
 //	strategy := protect.NewFromConfig(cfg)
-//	op, err := strategy.StartProtect(ctx, export, backup.Spec{Token: token, Options: protect.LockOptions{
-//		Retention: policy.Retention{Until: time.Now().AddDate(1, 0, 0)},
+//	night := time.Now().UTC().Truncate(24 * time.Hour) // and not the moment: a restart must ask for the same
+//	op, err := strategy.StartProtect(ctx, export, backup.Spec{Token: backup.NewToken(export, night.String()), Options: protect.LockOptions{
+//		Retention: policy.Retention{Until: night.AddDate(1, 0, 0)},
 //	}})
 //	op, err = runner.Run(ctx, op)
 //

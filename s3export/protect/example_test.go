@@ -37,8 +37,9 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	lock, err := strategy.StartProtect(ctx, export, backup.Spec{Token: "hold for a year", Options: protect.LockOptions{
-		Retention: policy.Retention{Until: time.Now().AddDate(1, 0, 0)},
+	night := time.Now().UTC().Truncate(24 * time.Hour) // and not the moment: a restart must ask for the same
+	lock, err := strategy.StartProtect(ctx, export, backup.Spec{Token: backup.NewToken(export, night.String()), Options: protect.LockOptions{
+		Retention: policy.Retention{Until: night.AddDate(1, 0, 0)},
 	}})
 	if err != nil {
 		fmt.Println(err)
