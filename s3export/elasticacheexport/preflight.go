@@ -243,8 +243,11 @@ type other struct {
 // whom their own policies may let in, can not be seen.
 func (b box) others(service, id, bucket string) (all []other) {
 	add := func(o other) {
-		if !slices.ContainsFunc(all, func(x other) bool { return x.name == o.name }) {
+		switch i := slices.IndexFunc(all, func(x other) bool { return x.name == o.name }); {
+		case i < 0:
 			all = append(all, o)
+		case o.everyone && !all[i].everyone:
+			all[i] = o // what is open without a condition weighs more
 		}
 	}
 	for i, st := range b.doc.Statements {
