@@ -30,10 +30,6 @@ const (
 	stageGone   = "gone"   // it is seen gone
 )
 
-// unanswered is for how long a read that only guards a deletion, or only tells more of it, is repeated. Once a member is deleted the rest follows without it: EC2 itself keeps what is
-// locked or used by an image.
-const unanswered = 15 * time.Minute
-
 type deleteState struct {
 	AllowForeign bool     `json:"f,omitempty"`
 	Snapshots    []string `json:"s,omitempty"`
@@ -105,6 +101,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 			}
 		}
 		refused, err := s.deleteVetoes(ctx, c, op, slices.Sorted(maps.Keys(found)))
+		// Once a deletion is begun the rest follows without this look: EC2 itself keeps what is locked or used by an image.
 		if err != nil && !st.Begun {
 			return s.unheard(op, st, found, err)
 		}
@@ -153,7 +150,7 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 		}
 		switch {
 		case len(found) == 0:
-			if err := s.binFindings(ctx, c, &op, st.Snapshots); err != nil && time.Since(op.Since) < unanswered {
+			if err := s.binFindings(ctx, c, &op, st.Snapshots); err != nil && time.Since(op.Since) < awscall.Unanswered {
 				return op, err
 			}
 			op.Succeed()
@@ -174,17 +171,11 @@ func (s *Strategy) stepDelete(ctx context.Context, c *awsec2.Client, op backup.O
 
 // unheard waits for the answer of a read that guards the deletion, and ends the deletion when that lasts. found is what is there.
 func (s *Strategy) unheard(op backup.Operation, st deleteState, found map[string]ec2types.Snapshot, err error) (backup.Operation, error) {
-	sent := op.Intent() != backup.Send
-	if !sent {
-		op.Unsent()
-	}
-	if backup.CodeOf(err) != backup.ErrUnavailable {
+	own, over, sent := awscall.Silence(&op, &st.Unheard, err)
+	if own {
 		return op, err
 	}
-	if st.Unheard.IsZero() {
-		st.Unheard = time.Now().UTC().Round(0)
-	}
-	if time.Since(st.Unheard) < unanswered {
+	if !over {
 		op.Find(backup.Finding{ID: "ebs.unanswered", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "EC2 does not answer what may keep the snapshots; nothing is deleted before it does",
 			Remedy: "it is asked again for a quarter of an hour"})
 		s.wait(&op)

@@ -170,22 +170,13 @@ func (s *Strategy) lookDelete(ctx context.Context, c *awsec2.Client, op backup.O
 	return op, nil
 }
 
-// unanswered is for how long a read that only guards a deletion is repeated.
-const unanswered = 15 * time.Minute
-
 // unheard waits for the answer of a read that guards a deletion, and ends the deletion when that lasts.
 func (s *Strategy) unheard(op backup.Operation, st deleteState, err error) (backup.Operation, error) {
-	sent := op.Next != "" && op.Intent() != backup.Send
-	if op.Next != "" && !sent {
-		op.Unsent()
-	}
-	if backup.CodeOf(err) != backup.ErrUnavailable {
+	own, over, sent := awscall.Silence(&op, &st.Unheard, err)
+	if own {
 		return op, err
 	}
-	if st.Unheard.IsZero() {
-		st.Unheard = time.Now().UTC().Round(0)
-	}
-	if time.Since(st.Unheard) < unanswered {
+	if !over {
 		op.Find(backup.Finding{ID: "ami.unanswered", Severity: backup.SeverityInfo, Ref: op.Ref, Message: "EC2 does not answer what may keep the image or its snapshots; nothing is deleted before it does",
 			Remedy: "it is asked again for a quarter of an hour"})
 		s.wait(&op)

@@ -23,7 +23,7 @@ func TestRefusing(t *testing.T) {
 		status                 int
 	}{
 		{"an operation that is not there", "text/html; charset=utf-8", "<!doctype html><title>500</title>", "InvalidAction", 500},
-		{"one that is not implemented", "text/html", "not implemented", "InvalidAction", 501},
+		{"an operation that has another status", "text/html", "501 of this server", "InvalidAction", 501},
 		{"an illness", "text/xml", "<Response><Errors><Error><Code>InternalError</Code></Error></Errors><Error><Code>InternalError</Code></Error></Response>", "InternalError", 500},
 	} {
 		t.Run(c.name, func(t *testing.T) {
