@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -73,4 +74,38 @@ func TestDefault(t *testing.T) {
 			t.Errorf("%v became %v", c.is, d)
 		}
 	}
+}
+
+// A silence lasts from its first error to an answer; only a service that does not answer is silent.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ill := &backup.Error{Op: "x", Code: backup.ErrUnavailable}
+		for _, c := range []struct {
+			name     string
+			op       backup.Operation
+			since    time.Duration
+			err      error
+			own      bool
+			over     bool
+			sent     bool
+			attempts int
+		}{
+			{name: "a look", err: ill},
+			{name: "the first send", op: backup.Operation{Next: "Delete", Attempt: 1}, err: ill},
+			{name: "perhaps sent", op: backup.Operation{Next: "Delete", Attempt: 2}, err: ill, sent: true, attempts: 2},
+			{name: "no Store", op: backup.Operation{Next: "Delete", Attempt: 1, Unstored: true}, err: ill, sent: true, attempts: 1},
+			{name: "almost over", since: awscall.Unanswered - 1, err: ill},
+			{name: "over", since: awscall.Unanswered, err: ill, over: true},
+			{name: "another error", since: awscall.Unanswered, err: &backup.Error{Op: "x", Code: backup.ErrDenied}, own: true},
+		} {
+			op, since := c.op, time.Time{}
+			if c.since > 0 {
+				since = time.Now().Add(-c.since)
+			}
+			own, over, sent := awscall.Silence(&op, &since, c.err)
+			if own != c.own || over != c.over || sent != c.sent || op.Attempt != c.attempts || since.IsZero() {
+				t.Errorf("%s: own %v, over %v, sent %v, attempt %d, since %v", c.name, own, over, sent, op.Attempt, since)
+			}
+		}
+	})
 }
