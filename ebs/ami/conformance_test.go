@@ -25,70 +25,68 @@ func conformance(lag time.Duration, served func(*bench) backup.Strategy) func(t 
 
 // subject is what conformance says of one world.
 func subject(t testing.TB, b *bench, lag time.Duration, served func(*bench) backup.Strategy) *backuptest.Subject {
-	{
-		b.world.SetLag(lag)
-		if lag > 0 {
-			b.world.SetPageLimit(2) // every listing then takes several calls
+	b.world.SetLag(lag)
+	if lag > 0 {
+		b.world.SetPageLimit(2) // every listing then takes several calls
+	}
+	b.world.KeepCalls(false)
+	var mu sync.Mutex // guards the two
+	total, mutating := 0, 0
+	b.world.Watch(func(c awssim.Call) {
+		mu.Lock()
+		defer mu.Unlock()
+		total++
+		if c.Mutates {
+			mutating++
 		}
-		b.world.KeepCalls(false)
-		var mu sync.Mutex // guards the two
-		total, mutating := 0, 0
-		b.world.Watch(func(c awssim.Call) {
-			mu.Lock()
-			defer mu.Unlock()
-			total++
-			if c.Mutates {
-				mutating++
+	})
+	// fault hits the next call that changes something.
+	fault := func(kind awssim.FaultKind) {
+		for _, operation := range []string{"CreateImage", "CopyImage", "DeregisterImage", "DeleteSnapshot"} {
+			b.world.Inject(awssim.Fault{Service: "EC2", Operation: operation, Kind: kind, Do: b.world.Heal})
+		}
+	}
+	elsewhere, others, malformed, short := b.instance, b.instance, b.instance, b.instance
+	elsewhere.Region, others.Account, malformed.ID, short.ID = "us-east-1", "444455556666", "orders", b.instance.ID[:8]
+	return &backuptest.Subject{
+		Strategy:  served(b),
+		Restart:   func() backup.Strategy { return served(b) },
+		Resource:  b.instance,
+		Tags:      map[string]string{"team": "orders"},
+		Missing:   ebs.Instance(account, region, "i-0123456789abcdef0"),
+		Malformed: []backup.Ref{malformed, short},
+		Unserved:  []backup.Ref{elsewhere, others},
+		MaxTags:   46,
+		BadSpecs: map[backup.Action][]backup.Spec{
+			backup.ActionBackup: {{Name: "ab"}, {Name: "a*b"}, {Name: " orders"}, {Options: &ami.BackupOptions{}}, {Options: ami.DeleteOptions{}}},
+			backup.ActionDelete: {{Name: "orders"}, {Options: &ami.DeleteOptions{}}},
+		},
+		AllowForeign: ami.DeleteOptions{AllowForeign: true},
+		Count: func(id string) (n int) {
+			for _, m := range b.ec2.Images(b.world, account, region) {
+				if m.Tags[backup.TagToken] == id && !m.Gone {
+					n++
+				}
 			}
-		})
-		// fault hits the next call that changes something.
-		fault := func(kind awssim.FaultKind) {
-			for _, operation := range []string{"CreateImage", "CopyImage", "DeregisterImage", "DeleteSnapshot"} {
-				b.world.Inject(awssim.Fault{Service: "EC2", Operation: operation, Kind: kind, Do: b.world.Heal})
+			return n
+		},
+		Exists: func(r backup.Ref) bool {
+			for _, m := range b.ec2.Images(b.world, account, region) {
+				if m.ID == r.ID {
+					return !m.Gone
+				}
 			}
-		}
-		elsewhere, others, malformed, short := b.instance, b.instance, b.instance, b.instance
-		elsewhere.Region, others.Account, malformed.ID, short.ID = "us-east-1", "444455556666", "orders", b.instance.ID[:8]
-		return &backuptest.Subject{
-			Strategy:  served(b),
-			Restart:   func() backup.Strategy { return served(b) },
-			Resource:  b.instance,
-			Tags:      map[string]string{"team": "orders"},
-			Missing:   ebs.Instance(account, region, "i-0123456789abcdef0"),
-			Malformed: []backup.Ref{malformed, short},
-			Unserved:  []backup.Ref{elsewhere, others},
-			MaxTags:   46,
-			BadSpecs: map[backup.Action][]backup.Spec{
-				backup.ActionBackup: {{Name: "ab"}, {Name: "a*b"}, {Name: " orders"}, {Options: &ami.BackupOptions{}}, {Options: ami.DeleteOptions{}}},
-				backup.ActionDelete: {{Name: "orders"}, {Options: &ami.DeleteOptions{}}},
-			},
-			AllowForeign: ami.DeleteOptions{AllowForeign: true},
-			Count: func(id string) (n int) {
-				for _, m := range b.ec2.Images(b.world, account, region) {
-					if m.Tags[backup.TagToken] == id && !m.Gone {
-						n++
-					}
-				}
-				return n
-			},
-			Exists: func(r backup.Ref) bool {
-				for _, m := range b.ec2.Images(b.world, account, region) {
-					if m.ID == r.ID {
-						return !m.Gone
-					}
-				}
-				return r.Type == ebs.TypeInstance
-			},
-			Calls:     func() (int, int) { mu.Lock(); defer mu.Unlock(); return total, mutating },
-			LoseReply: func() { fault(awssim.FaultLostReply) },
-			DieAfter:  func() { fault(awssim.FaultDieAfter) },
-			FailLater: func() { fault(awssim.FaultAsync) },
-			Vanish: func(point backup.Ref) {
-				if _, err := b.client.DeregisterImage(t.Context(), &awsec2.DeregisterImageInput{ImageId: &point.ID}); err != nil {
-					t.Errorf("deregistering %s: %v", point.ID, err)
-				}
-			},
-		}
+			return r.Type == ebs.TypeInstance
+		},
+		Calls:     func() (int, int) { mu.Lock(); defer mu.Unlock(); return total, mutating },
+		LoseReply: func() { fault(awssim.FaultLostReply) },
+		DieAfter:  func() { fault(awssim.FaultDieAfter) },
+		FailLater: func() { fault(awssim.FaultAsync) },
+		Vanish: func(point backup.Ref) {
+			if _, err := b.client.DeregisterImage(t.Context(), &awsec2.DeregisterImageInput{ImageId: &point.ID}); err != nil {
+				t.Errorf("deregistering %s: %v", point.ID, err)
+			}
+		},
 	}
 }
 
