@@ -95,6 +95,15 @@ func (w work) blocked(r backup.Ref, b box) error {
 				"Block Public Access refuses what lets everybody in, and %s does (%s)", o.name, o.by)
 		}
 	}
+	if w.policy != "" && on("BlockPublicPolicy") {
+		// Public is not only who reads: any right that everybody has makes it so.
+		for i, st := range b.doc.Statements {
+			if st.Effect == policy.Allow && len(st.Condition) == 0 && (st.NotPrincipal != nil || st.Principal != nil && st.Principal.Everyone) {
+				return failure(backup.Operation{Ref: r}, "prepare", backup.ErrDenied, "take that right away, or use a bucket of its own for exports",
+					"Block Public Access refuses what lets everybody in, and statement %d %s does", i, st.Sid)
+			}
+		}
+	}
 	return nil
 }
 

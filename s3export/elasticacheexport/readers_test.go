@@ -21,6 +21,7 @@ func TestReaders(t *testing.T) {
 		"under a condition":  {narrow, []backup.Severity{backup.SeverityWarning}},
 		"open, then narrow":  {open + "," + narrow, []backup.Severity{backup.SeverityError}},
 		"narrow, then open":  {narrow + "," + open, []backup.Severity{backup.SeverityError}},
+		"open for writing":   {`{"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::exports/*"}`, nil},
 		"narrow, and narrow": {narrow + "," + narrow, []backup.Severity{backup.SeverityWarning}},
 	} {
 		doc, err := policy.ParseDocument([]byte(`{"Version":"2012-10-17","Statement":[` + c.statements + `]}`))
@@ -33,6 +34,9 @@ func TestReaders(t *testing.T) {
 			if f.ID == of("reader") {
 				got = append(got, f.Severity)
 			}
+		}
+		if refused := (work{policy: "x"}).blocked(r, box{doc: doc}) != nil; refused != (c.want == nil || c.want[0] == backup.SeverityError) {
+			t.Errorf("%s: refused by Block Public Access: %v", name, refused)
 		}
 		if d := cmp.Diff(c.want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
